@@ -1,0 +1,1 @@
+//! From a Service to artifacts: layout, archives, digests, limits, ELF checks.

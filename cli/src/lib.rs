@@ -1,0 +1,1 @@
+//! Machine-learning models on AWS Lambda, Azure Functions and Google Cloud Functions from one file.

@@ -1,0 +1,1 @@
+//! AWS Lambda: limits, names and the package layout.

@@ -1,0 +1,1 @@
+//! Azure Functions: limits, names and the package layout.

@@ -1,0 +1,32 @@
+//! The vocabulary that every part of mlfn shares.
+//!
+//! Data flows one way through these types: the manifest crate makes a [`Service`], the package
+//! crate makes an [`Artifact`] of each of its functions, a [`Provider`] says what its cloud
+//! allows and how a package has to look there.
+//!
+//! This crate does no I/O, reads no clock and no environment, and has no async runtime.
+
+mod artifact;
+mod diagnostic;
+mod names;
+mod options;
+mod provider;
+mod service;
+mod trigger;
+mod units;
+
+pub use artifact::{Artifact, ArtifactPart, Digest, PartKind, Route};
+pub use diagnostic::{Diagnostic, FieldPath, Severity};
+pub use names::{FunctionName, NameError, ProviderName, ServiceName, StageName};
+pub use options::{AwsOptions, AzureOptions, GcpEngine, GcpOptions};
+pub use provider::{
+    ArchiveFormat, LibcLimit, PackageFile, PackageSpec, Provider, RouteSpec, Target,
+};
+pub use service::{
+    Architecture, EnvironmentValue, Function, InputSpec, OutputSpec, SecretRef, Service,
+};
+pub use trigger::{
+    HttpAuth, HttpMethod, HttpTrigger, QueueTrigger, Schedule, ScheduleTrigger, StorageTrigger,
+    StreamSource, StreamStart, StreamTrigger, TopicTrigger, Trigger,
+};
+pub use units::{Memory, Seconds, UnitError};

@@ -1,0 +1,145 @@
+//! The validated manifest: names are good, defaults are filled in, variables are resolved.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::{
+    AwsOptions, AzureOptions, FunctionName, GcpOptions, Memory, ProviderName, Seconds, ServiceName,
+    StageName, Trigger,
+};
+
+/// One stage of one manifest: what somebody wants to have running.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// `service:` of the manifest.
+    pub name: ServiceName,
+    /// The stage it was loaded for.
+    pub stage: StageName,
+    /// Where it runs.
+    pub provider: ProviderName,
+    /// The cloud's region; none means the one of the user's environment.
+    pub region: Option<String>,
+    /// Tags (Azure, AWS) or labels (Google) for everything that mlfn makes.
+    pub tags: BTreeMap<String, String>,
+    /// One for each model, in the order of the manifest.
+    pub functions: Vec<Function>,
+}
+
+impl Service {
+    /// The function of that name.
+    pub fn function(&self, name: &str) -> Option<&Function> {
+        self.functions
+            .iter()
+            .find(|function| function.name.as_str() == name)
+    }
+}
+
+/// A model and what triggers it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Function {
+    /// The key under `models:`.
+    pub name: FunctionName,
+    /// The ONNX file, absolute or relative to the manifest's folder, as written.
+    pub model: PathBuf,
+    /// Memory of one instance.
+    pub memory: Memory,
+    /// Longest time that one request may take.
+    pub timeout: Seconds,
+    /// The processor of the instances.
+    pub architecture: Architecture,
+    /// Environment variables of the function.
+    pub environment: BTreeMap<String, EnvironmentValue>,
+    /// What is known of the model's inputs beyond the graph, by tensor name.
+    pub inputs: BTreeMap<String, InputSpec>,
+    /// How the model's outputs become an answer.
+    pub output: OutputSpec,
+    /// A request that the function must answer: health checks and `mlfn invoke` use it.
+    pub example: Option<Json>,
+    /// What makes it run.
+    pub triggers: Vec<Trigger>,
+    /// What only AWS has.
+    pub aws: AwsOptions,
+    /// What only Azure has.
+    pub azure: AzureOptions,
+    /// What only Google has.
+    pub gcp: GcpOptions,
+}
+
+/// What is known of an input tensor beyond the graph.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct InputSpec {
+    /// Names of the features along the last dimension, so that requests may name them.
+    pub names: Vec<String>,
+}
+
+/// How the model's outputs become an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OutputSpec {
+    /// Names of the classes, by class index.
+    pub labels: Vec<String>,
+    /// Answer with the probability of this class alone.
+    pub probability: Option<String>,
+}
+
+/// The processor that a function's instances have.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Architecture {
+    /// Intel and AMD, 64 bit.
+    #[default]
+    X86_64,
+    /// ARM, 64 bit (Graviton).
+    Arm64,
+}
+
+impl Architecture {
+    /// The name that the manifest uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "arm64",
+        }
+    }
+}
+
+impl FromStr for Architecture {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "x86_64" | "amd64" => Ok(Self::X86_64),
+            "arm64" | "aarch64" => Ok(Self::Arm64),
+            other => Err(format!(
+                "`{other}` is not an architecture; use `x86_64` or `arm64`"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The value of an environment variable of a function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EnvironmentValue {
+    /// In plain sight: in the package, in plans, in logs.
+    Plain(String),
+    /// Looked up by the cloud when the function starts; mlfn never sees the value.
+    Secret(SecretRef),
+}
+
+/// Where a cloud keeps a secret: an SSM parameter, a Secrets Manager, Key Vault or Secret Manager
+/// name. Not the secret itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretRef(pub String);

@@ -1,0 +1,1 @@
+//! The local twin: packaged functions as processes behind their platform's wire protocol.

@@ -1,0 +1,1 @@
+//! Google Cloud Functions and Cloud Run: limits, names and the package layout.

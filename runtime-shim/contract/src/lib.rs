@@ -1,0 +1,114 @@
+//! What the mlfn command line and the shim agree on.
+//!
+//! The command line writes a [`ShimConfig`] as [`CONFIG_FILE`] at the root of each package; the
+//! shim reads it there. This is the only code that the two share.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// The name of the compiled configuration, at the root of the package.
+pub const CONFIG_FILE: &str = "mlfn.json";
+
+/// The folder of the inference library in the package.
+pub const LIBRARY_FOLDER: &str = "lib";
+
+/// The folder of the model in the package.
+pub const MODEL_FOLDER: &str = "model";
+
+/// The version of [`ShimConfig`] that this code reads and writes.
+pub const CONFIG_FORMAT: u32 = 1;
+
+/// Names of environment variables that the shim reads.
+pub mod env {
+    /// Where the package is, if not beside the executable (set by Google's launcher).
+    pub const ROOT: &str = "MLFN_ROOT";
+    /// How much is logged: `error`, `warn`, `info` or `debug`.
+    pub const LOG: &str = "MLFN_LOG";
+    /// Lambda: `host:port` of the Runtime API.
+    pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+    /// Lambda: the folder of the package.
+    pub const LAMBDA_TASK_ROOT: &str = "LAMBDA_TASK_ROOT";
+    /// Azure: the port that the Functions host expects the custom handler on.
+    pub const AZURE_HANDLER_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+    /// Google and everybody else: the port to serve HTTP on.
+    pub const PORT: &str = "PORT";
+}
+
+/// Everything that the shim has to know about its function. Paths are relative to the package.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShimConfig {
+    /// [`CONFIG_FORMAT`].
+    pub format: u32,
+    /// The service.
+    pub service: String,
+    /// The stage.
+    pub stage: String,
+    /// The function.
+    pub function: String,
+    /// The model file.
+    pub model: String,
+    /// The SHA-256 of the model file, in hexadecimal: its version, as far as answers tell it.
+    pub model_sha256: String,
+    /// The inference library.
+    pub library: String,
+    /// What is known of the inputs beyond the graph, by tensor name.
+    pub inputs: BTreeMap<String, InputConfig>,
+    /// How outputs become an answer.
+    pub output: OutputConfig,
+    /// A request that the function must answer.
+    pub example: Option<Json>,
+    /// The largest request that is read, in bytes.
+    pub max_request: u64,
+    /// The largest answer that is sent, in bytes.
+    pub max_response: u64,
+    /// The longest that a request may take, in seconds.
+    pub timeout: u32,
+    /// Paths of the HTTP triggers, e.g. `/predict`.
+    pub routes: Vec<Route>,
+}
+
+/// What is known of an input tensor beyond the graph.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputConfig {
+    /// Names of the features along the last dimension.
+    pub names: Vec<String>,
+}
+
+/// How the model's outputs become an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputConfig {
+    /// Names of the classes, by class index.
+    pub labels: Vec<String>,
+    /// Answer with the probability of this class alone.
+    pub probability: Option<String>,
+}
+
+/// An HTTP trigger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The method in capitals, or `ANY`.
+    pub method: String,
+    /// The path with a leading `/`, e.g. `/predict`.
+    pub path: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes that packages in the field hold: a change here needs a new [`CONFIG_FORMAT`].
+    const GOLDEN: &str = r#"{"format":1,"service":"iris","stage":"dev","function":"classifier","model":"model/model.onnx","model_sha256":"00","library":"lib/libonnxruntime.so","inputs":{"features":{"names":["a","b"]}},"output":{"labels":["x","y"],"probability":null},"example":{"features":[1,2]},"max_request":6291456,"max_response":6291456,"timeout":10,"routes":[{"method":"POST","path":"/predict"}]}"#;
+
+    #[test]
+    fn the_configuration_keeps_its_form() {
+        let config: ShimConfig = serde_json::from_str(GOLDEN).expect("reads");
+        assert_eq!(config.format, CONFIG_FORMAT);
+        assert_eq!(serde_json::to_string(&config).expect("writes"), GOLDEN);
+    }
+}
