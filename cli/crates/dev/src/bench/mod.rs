@@ -1,0 +1,56 @@
+//! `cargo dev bench <what>`: tables for `docs/benchmarks.md`.
+
+mod package;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use crate::repository::Repository;
+
+/// What to measure and where the result goes.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// What to measure.
+    what: Benchmark,
+    /// Put the table into `docs/benchmarks.md`, in place of the last one.
+    #[arg(long)]
+    write: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Benchmark {
+    /// Time and memory of packaging a 500 MB model, beside `zip -6` and `zip -0`.
+    Package,
+}
+
+impl Benchmark {
+    /// The name of the table's section in `docs/benchmarks.md`.
+    fn section(self) -> &'static str {
+        match self {
+            Self::Package => "package",
+        }
+    }
+}
+
+/// Runs one benchmark; the answer is its table in Markdown.
+pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> anyhow::Result<String> {
+    let table = match arguments.what {
+        Benchmark::Package => package::run()?,
+    };
+    if arguments.write {
+        write(repository, arguments.what.section(), &table)?;
+    }
+    Ok(table)
+}
+
+/// Replaces what stands between the section's two marks.
+fn write(repository: &Repository, section: &str, table: &str) -> anyhow::Result<()> {
+    let path = repository.root().join("docs/benchmarks.md");
+    let text = fs_err::read_to_string(&path)?;
+    let (open, close) = (format!("<!-- bench {section} -->\n"), format!("<!-- /bench {section} -->"));
+    let start = text.find(&open).with_context(|| format!("{open} is missing"))? + open.len();
+    let end = text.find(&close).with_context(|| format!("{close} is missing"))?;
+    let (before, after) = (text.get(..start).unwrap_or(""), text.get(end..).unwrap_or(""));
+    fs_err::write(&path, format!("{before}\n{}\n\n{after}", table.trim()))?;
+    Ok(())
+}
