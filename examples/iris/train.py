@@ -25,7 +25,7 @@ def main():
     assert list(iris.target_names) == LABELS
     estimator = LogisticRegression(max_iter=1000).fit(iris.data, iris.target)
     # The default of skl2onnx: an int64 label, and a sequence of maps from class to probability.
-    model = to_onnx(estimator, iris.data[:1].astype(np.float32), target_opset={"": 21, "ai.onnx.ml": 3})
+    model = to_onnx(estimator, iris.data[:1].astype(np.float32), target_opset=golden.OPSETS)
     golden.save_model(model, HERE / "model.onnx")
     golden.save_golden(HERE, "classifier", cases(), lambda rows: expected(estimator, rows), found)
 
@@ -34,29 +34,24 @@ def cases():
     named = dict(zip(NAMES, VIRGINICA))
     shuffled = dict(reversed(list(zip(NAMES, VERSICOLOR))))
     return [
-        one("features", {"features": SETOSA}, SETOSA),
-        one("features by name", {"features": named}, VIRGINICA),
-        one("names in another order", {"features": shuffled}, VERSICOLOR),
-        one("the named object alone", named, VIRGINICA),
-        one("the tensor's name", {"X": BETWEEN}, BETWEEN),
-        one("below inputs", {"inputs": {"X": VERSICOLOR}}, VERSICOLOR),
-        one("integers", {"features": [6, 3, 5, 2]}, [6, 3, 5, 2]),
-        batch("a batch", {"features": [SETOSA, VERSICOLOR, VIRGINICA]}, [SETOSA, VERSICOLOR, VIRGINICA]),
-        batch("a batch of one", {"features": [BETWEEN]}, [BETWEEN]),
-        batch("a batch by name", {"features": [named, shuffled]}, [VIRGINICA, VERSICOLOR]),
+        golden.one("features", {"features": SETOSA}, SETOSA),
+        golden.one("features by name", {"features": named}, VIRGINICA),
+        golden.one("names in another order", {"features": shuffled}, VERSICOLOR),
+        golden.one("the named object alone", named, VIRGINICA),
+        golden.one("the tensor's name", {"X": BETWEEN}, BETWEEN),
+        golden.one("below inputs", {"inputs": {"X": VERSICOLOR}}, VERSICOLOR),
+        golden.one("integers", {"features": [6, 3, 5, 2]}, [6, 3, 5, 2]),
+        golden.batch(
+            "a batch",
+            {"features": [SETOSA, VERSICOLOR, VIRGINICA]},
+            [SETOSA, VERSICOLOR, VIRGINICA],
+        ),
+        golden.batch("a batch of one", {"features": [BETWEEN]}, [BETWEEN]),
+        golden.batch("a batch by name", {"features": [named, shuffled]}, [VIRGINICA, VERSICOLOR]),
     ]
 
 
-def one(name, request, row):
-    return golden.one(name, request, np.array(row, dtype=np.float32))
-
-
-def batch(name, request, rows):
-    return golden.batch(name, request, np.array(rows, dtype=np.float32))
-
-
 def expected(estimator, rows):
-    rows = rows.astype(np.float64)
     labels = [LABELS[index] for index in estimator.predict(rows)]
     return golden.classifications(labels, estimator.predict_proba(rows), LABELS)
 
