@@ -100,7 +100,7 @@ def values(network, rows):
 
 
 def gradients(network, target, before, actions, after, ended):
-    """Of the mean squared difference from a one-step look-ahead: van Hasselt's double Q-learning."""
+    """Of the mean squared difference from a one-step look-ahead: double Q-learning."""
     chosen = values(network, after).argmax(1)
     ahead = np.take_along_axis(values(target, after), chosen[:, None], 1)[:, 0]
     wanted = (1 - DISCOUNT) + DISCOUNT * ahead * ~ended
