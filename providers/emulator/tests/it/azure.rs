@@ -1,0 +1,213 @@
+//! Azure: custom handlers.
+
+use mlfn_core::ProviderName;
+use mlfn_emulator::{Exited, Failure, Outcome};
+use serde_json::{Value as Json, json};
+
+use crate::support::{Lifeline, Package, body};
+
+fn http_bindings() -> Json {
+    json!([
+        { "type": "httpTrigger", "direction": "in", "name": "req", "methods": ["get", "post"], "route": "predict" },
+        { "type": "http", "direction": "out", "name": "res" },
+    ])
+}
+
+fn package() -> Package {
+    Package::new(ProviderName::Azure).with_function("classifier", &http_bindings())
+}
+
+fn package_with(trigger: &Json) -> Package {
+    Package::new(ProviderName::Azure).with_function("classifier", &json!([trigger]))
+}
+
+#[tokio::test]
+async fn http_is_passed_on_to_the_route_with_what_the_host_adds() {
+    let package = package().env("MODE", "fast");
+    let invocation = package.invoke(json!({ "do": "describe" })).await;
+    assert_eq!(
+        (&invocation.outcome, invocation.status),
+        (&Outcome::Success, Some(200))
+    );
+    let told = body(&invocation);
+    assert_eq!(told["path"], "/api/predict");
+    let id = told["headers"]["x-azure-functions-invocationid"]
+        .as_str()
+        .unwrap_or_default();
+    assert_eq!(id.len(), 36, "{told}");
+    let environment = &told["environment"];
+    let port = &environment["FUNCTIONS_CUSTOMHANDLER_PORT"];
+    assert_eq!(&environment["FUNCTIONS_HTTPWORKER_PORT"], port);
+    assert_eq!(environment["FUNCTIONS_WORKER_RUNTIME"], "custom");
+    assert_eq!(environment["MODE"], "fast");
+    let root = package.root().canonicalize().expect("exists");
+    assert_eq!(
+        environment["FUNCTIONS_APP_ROOT_PATH"],
+        root.to_str().expect("is text")
+    );
+    assert!(
+        environment.get("CARGO_MANIFEST_DIR").is_none(),
+        "{environment}"
+    );
+}
+
+#[tokio::test]
+async fn the_function_with_http_is_the_one_that_is_invoked() {
+    let queue =
+        json!([{ "type": "queueTrigger", "direction": "in", "name": "msg", "queueName": "q" }]);
+    let package = package().with_function("a-queue-before-it", &queue);
+    let invocation = package.invoke(json!({ "do": "describe" })).await;
+    assert_eq!(body(&invocation)["path"], "/api/predict");
+}
+
+#[tokio::test]
+async fn the_route_prefix_and_the_name_make_the_path_when_nothing_else_is_said() {
+    let host = json!({
+        "customHandler": {
+            "description": { "defaultExecutablePath": "handler" },
+            "enableForwardingHttpRequest": true,
+        },
+        "extensions": { "http": { "routePrefix": "" } },
+    });
+    let bindings = json!([
+        { "type": "httpTrigger", "direction": "in", "name": "req" },
+        { "type": "http", "direction": "out", "name": "res" },
+    ]);
+    let package = Package::new(ProviderName::Azure)
+        .with_function("classifier", &bindings)
+        .with_file("host.json", &host.to_string(), 0o644);
+    let invocation = package.invoke(json!({ "do": "describe" })).await;
+    assert_eq!(body(&invocation)["path"], "/classifier");
+}
+
+#[tokio::test]
+async fn other_triggers_get_an_envelope_and_their_answer_is_unwrapped() {
+    let text = r#"{"features":[1,2]}"#;
+    for (kind, data_type, expected) in [
+        ("queueTrigger", None, json!(r#""{\"features\":[1,2]}""#)),
+        (
+            "serviceBusTrigger",
+            None,
+            json!(r#""{\"features\":[1,2]}""#),
+        ),
+        (
+            "blobTrigger",
+            Some("binary"),
+            json!("eyJmZWF0dXJlcyI6WzEsMl19"),
+        ),
+    ] {
+        let trigger =
+            json!({ "type": kind, "direction": "in", "name": "msg", "dataType": data_type });
+        let function = package_with(&trigger).start().await.expect("starts");
+        let invocation = function.invoke(text.as_bytes()).await.expect("invokes");
+        assert_eq!(invocation.outcome, Outcome::Success, "{kind}");
+        let answer = json!({ "path": "/classifier", "data": { "msg": expected } });
+        assert_eq!(body(&invocation), answer, "{kind}");
+        assert!(
+            invocation.logs.contains(&"from the answer".to_owned()),
+            "{:?}",
+            invocation.logs
+        );
+        function.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrapped_answer_that_the_host_would_refuse_is_a_failure() {
+    let trigger = json!({ "type": "queueTrigger", "direction": "in", "name": "msg" });
+    let function = package_with(&trigger).start().await.expect("starts");
+    let refused = function.invoke(b"refuse").await.expect("invokes");
+    assert_eq!(refused.outcome, Outcome::FunctionError(Failure::Reported));
+    assert_eq!((refused.status, &*refused.body), (Some(500), &b"no"[..]));
+    let garbage = function.invoke(b"garbage").await.expect("invokes");
+    assert!(
+        matches!(
+            garbage.outcome,
+            Outcome::FunctionError(Failure::BadAnswer(_))
+        ),
+        "{:?}",
+        garbage.outcome
+    );
+    function.stop().await;
+}
+
+#[tokio::test]
+async fn failures_have_the_statuses_of_the_host() {
+    for (request, failure, status) in [
+        (json!({"do": "error"}), Failure::Reported, 422),
+        (
+            json!({"do": "exit", "status": 3}),
+            Failure::Exited(Exited::Code(3)),
+            500,
+        ),
+        (json!({"do": "hang"}), Failure::TimedOut, 500),
+    ] {
+        let invocation = package().timeout(2).invoke(request.clone()).await;
+        assert_eq!(
+            invocation.outcome,
+            Outcome::FunctionError(failure),
+            "{request}"
+        );
+        assert_eq!(invocation.status, Some(status), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn dropping_a_function_ends_its_process() {
+    let lifeline = Lifeline::new().await;
+    let function = package()
+        .env("LIFELINE", &lifeline.port())
+        .start()
+        .await
+        .expect("starts");
+    drop(function);
+    lifeline.cut().await;
+}
+
+#[tokio::test]
+async fn a_crash_at_the_start_shows_the_last_lines() {
+    let message = package().env("START", "crash").start_error().await;
+    assert!(
+        message.contains("did not start on azure: its process ended with exit status 7"),
+        "{message}"
+    );
+    assert!(message.contains("\n  no such model"), "{message}");
+}
+
+#[tokio::test]
+async fn a_start_that_never_ends_is_given_up_after_the_time_of_the_host() {
+    let lifeline = Lifeline::new().await;
+    let package = package()
+        .env("START", "never")
+        .env("LIFELINE", &lifeline.port());
+    let message = package.start_error().await;
+    assert!(message.contains("it was not ready after 30 s"), "{message}");
+    lifeline.cut().await;
+}
+
+#[tokio::test]
+async fn a_package_that_the_host_cannot_read_is_refused() {
+    let message = package().without_file("host.json").start_error().await;
+    assert!(
+        message.contains("entity not found") && message.contains("host.json"),
+        "{message}"
+    );
+
+    let message = package()
+        .with_file("host.json", "{}", 0o644)
+        .start_error()
+        .await;
+    assert!(
+        message.contains("missing field `customHandler`"),
+        "{message}"
+    );
+
+    let message = package()
+        .without_file("classifier/function.json")
+        .start_error()
+        .await;
+    assert!(
+        message.contains("no folder in it has a `function.json`"),
+        "{message}"
+    );
+}
