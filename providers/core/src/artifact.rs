@@ -1,6 +1,6 @@
 //! What the package crate makes of a function: files on disk, named by their content.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,12 @@ impl Digest {
 
     /// From the 32 bytes of a finished hash.
     pub fn from_sha256(hash: &[u8]) -> Self {
-        Self(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+        let hexadecimal = hash.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        Self(hexadecimal)
     }
 
     /// All 64 characters.

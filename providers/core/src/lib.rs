@@ -7,7 +7,10 @@
 //! This crate does no I/O, reads no clock and no environment, and has no async runtime.
 
 mod artifact;
+pub mod common;
+mod cron;
 mod diagnostic;
+mod limit;
 mod names;
 mod options;
 mod provider;
@@ -16,7 +19,9 @@ mod trigger;
 mod units;
 
 pub use artifact::{Artifact, ArtifactPart, Digest, PartKind, Route};
+pub use cron::{Cron, CronError, CronField, EveryFields, every_as_cron, nearest_every};
 pub use diagnostic::{Diagnostic, FieldPath, Severity};
+pub use limit::{Limit, NameRule, Unit};
 pub use names::{FunctionName, NameError, ProviderName, ServiceName, StageName};
 pub use options::{AwsOptions, AzureOptions, GcpEngine, GcpOptions};
 pub use provider::{

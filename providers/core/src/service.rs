@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
-    AwsOptions, AzureOptions, FunctionName, GcpOptions, Memory, ProviderName, Seconds, ServiceName,
-    StageName, Trigger,
+    AwsOptions, AzureOptions, FieldPath, FunctionName, GcpOptions, Memory, ProviderName, Seconds,
+    ServiceName, StageName, Trigger,
 };
 
 /// One stage of one manifest: what somebody wants to have running.
@@ -36,6 +36,17 @@ impl Service {
         self.functions
             .iter()
             .find(|function| function.name.as_str() == name)
+    }
+
+    /// What comes before the user's own name in all names that mlfn makes: `<service>-<stage>-`.
+    pub fn cloud_prefix(&self) -> String {
+        format!("{}-{}-", self.name, self.stage)
+    }
+
+    /// The name in the cloud of what the manifest calls `name`: `<service>-<stage>-<name>`, so
+    /// that stages do not share anything.
+    pub fn cloud_name(&self, name: &str) -> String {
+        self.cloud_prefix() + name
     }
 }
 
@@ -68,6 +79,20 @@ pub struct Function {
     pub azure: AzureOptions,
     /// What only Google has.
     pub gcp: GcpOptions,
+}
+
+impl Function {
+    /// Where it stands in the manifest: `models.<name>`.
+    pub fn at(&self) -> FieldPath {
+        FieldPath::root().key("models").key(self.name.as_str())
+    }
+
+    /// Its triggers with where they stand: `models.<name>.triggers[0].http`.
+    pub fn triggers_at(&self) -> impl Iterator<Item = (FieldPath, &Trigger)> {
+        let root = self.at().key("triggers");
+        let triggers = self.triggers.iter().enumerate();
+        triggers.map(move |(index, trigger)| (root.index(index).key(trigger.kind()), trigger))
+    }
 }
 
 /// What is known of an input tensor beyond the graph.

@@ -1,0 +1,128 @@
+//! What the tests of all providers share: services to check, and the contract that every provider
+//! keeps. A development dependency only; its functions panic as assertions do.
+//!
+//! - [`service`] and [`trigger`]: services as the manifest crate makes them
+//! - [`expect`] and [`listing`]: what a provider says about a service
+//! - [`contract`]: what holds for every provider
+
+pub mod contract;
+
+use mlfn_core::{
+    AwsOptions, AzureOptions, Diagnostic, Function, GcpOptions, Memory, OutputSpec, Provider,
+    ProviderName, Seconds, Service, Trigger,
+};
+use serde_json::{Value as Json, json};
+
+/// The stage `dev` of a service `iris` with one model `classifier` that no provider has anything
+/// to say about, after `change`.
+pub fn service(provider: ProviderName, change: impl FnOnce(&mut Service)) -> Service {
+    let mut service = Service {
+        name: name("iris"),
+        stage: name("dev"),
+        provider,
+        region: None,
+        tags: [].into(),
+        functions: vec![function("classifier")],
+    };
+    change(&mut service);
+    service
+}
+
+/// A model without triggers, with the manifest's defaults.
+pub fn function(text: &str) -> Function {
+    Function {
+        name: name(text),
+        model: "model.onnx".into(),
+        memory: Memory::mib(512),
+        timeout: Seconds::new(30),
+        architecture: mlfn_core::Architecture::X86_64,
+        environment: [].into(),
+        inputs: [].into(),
+        output: OutputSpec::default(),
+        example: None,
+        triggers: Vec::new(),
+        aws: AwsOptions::default(),
+        azure: AzureOptions::default(),
+        gcp: GcpOptions::default(),
+    }
+}
+
+/// A trigger in the form that `serde` gives it, with defaults for what is left out, e.g.
+/// `trigger("queue", json!({"name": "jobs"}))`.
+///
+/// # Panics
+///
+/// If that is not a trigger.
+#[track_caller]
+pub fn trigger(kind: &str, given: Json) -> Trigger {
+    let mut fields = match kind {
+        "http" => json!({"method": "POST", "path": "/predict", "auth": "none", "cors": []}),
+        "schedule" => json!({"schedule": {"every": 300}, "timezone": null, "input": null}),
+        "queue" => {
+            json!({"name": "jobs", "batch": 10, "window": null, "max_tries": 5, "output": null})
+        }
+        "topic" => json!({"name": "news"}),
+        "storage" => {
+            json!({"bucket": "uploads", "prefix": null, "suffix": null, "output_bucket": null, "output_prefix": null})
+        }
+        "stream" => {
+            json!({"source": {"kinesis": "clicks"}, "batch": 100, "window": null, "start": "latest"})
+        }
+        _ => json!({}),
+    };
+    if let (Json::Object(fields), Json::Object(given)) = (&mut fields, given) {
+        fields.extend(given);
+    }
+    let tagged = Json::Object([(kind.to_owned(), fields)].into_iter().collect());
+    match serde_json::from_value(tagged) {
+        Ok(trigger) => trigger,
+        Err(error) => panic!("not a trigger of kind `{kind}`: {error}"),
+    }
+}
+
+/// Asserts that `provider` says exactly this about the service of [`service`] after `change`:
+/// pairs of code and path, in order. Errors and warnings alike.
+///
+/// # Panics
+///
+/// If it says anything else.
+#[track_caller]
+pub fn expect(
+    provider: &dyn Provider,
+    change: impl FnOnce(&mut Service),
+    expected: &[(&str, &str)],
+) {
+    let service = service(provider.name(), change);
+    let found = provider.check(&service);
+    let pairs: Vec<(&str, String)> = found.iter().map(|d| (d.code, d.at.to_string())).collect();
+    let pairs: Vec<(&str, &str)> = pairs
+        .iter()
+        .map(|(code, at)| (*code, at.as_str()))
+        .collect();
+    assert_eq!(pairs, expected, "{}", listing(&found));
+    contract::diagnostics(&found);
+}
+
+/// Diagnostics as text, for snapshots: severity, code, path, detail and help of each.
+pub fn listing(diagnostics: &[Diagnostic]) -> String {
+    let one = |d: &Diagnostic| {
+        let severity = if d.is_error() { "error" } else { "warning" };
+        let help = d.help.as_deref().unwrap_or("-");
+        format!(
+            "{severity}[{}] {}: {}\n  {}\n  help: {help}\n",
+            d.code, d.at, d.summary, d.detail
+        )
+    };
+    diagnostics.iter().map(one).collect()
+}
+
+#[track_caller]
+fn name<T>(text: &str) -> T
+where
+    T: std::str::FromStr<Err = mlfn_core::NameError>,
+{
+    match text.parse() {
+        Ok(name) => name,
+        Err(error) => panic!("`{text}` {error}"),
+    }
+}
