@@ -1,1 +1,149 @@
-//! Machine-learning models on AWS Lambda, Azure Functions and Google Cloud Functions from one file.
+//! The command line.
+//!
+//! What happens to `mlfn package classifier`, in order:
+//!
+//! - `args.rs` parses the words; it is clap's structs and nothing else.
+//! - `settings.rs` merges flags, variables and the user's file into what the verb needs to know.
+//! - `commands/<verb>.rs` calls one operation and returns how it ended (`status.rs`).
+//! - `pipeline.rs` is the chain that the verbs are prefixes of: load, check, package. `registry.rs`
+//!   is the only file that names all clouds, `shim.rs` knows where the shim comes from.
+//! - `report/` shows results, to people or to programs; `printer.rs` owns the two streams.
+//! - This file puts them together, and prints an error (`errors.rs`) once.
+
+mod args;
+mod commands;
+mod errors;
+mod printer;
+mod report;
+mod settings;
+mod shim;
+mod status;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser as _};
+
+pub use crate::status::ExitStatus;
+
+use crate::args::{Cli, Command};
+use crate::printer::{Printer, Verbosity};
+use crate::report::Report;
+use crate::settings::{
+    CompletionSettings, DoctorSettings, Environment, GlobalSettings, InitSettings, InspectSettings,
+    InvokeSettings, PackageSettings, UserFile, ValidateSettings,
+};
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    start().into()
+}
+
+/// Everything that can be typed, for reference pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn start() -> ExitStatus {
+    let environment = Environment::of_process();
+    let first = Printer::new(Verbosity::Normal, false, environment);
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, first),
+    };
+    let global = UserFile::load()
+        .and_then(|user| Ok(GlobalSettings::resolve(cli.global, environment, user)?));
+    let global = match global {
+        Ok(global) => global,
+        Err(error) => return failed(&error, first),
+    };
+    let printer = Printer::new(global.verbosity, global.no_color, environment);
+    run(cli.command, global, printer).unwrap_or_else(|error| failed(&error, printer))
+}
+
+/// What clap has to say: help and version are results, everything else is an error.
+fn usage(error: &clap::Error, printer: Printer) -> ExitStatus {
+    let text = error.render();
+    if error.use_stderr() {
+        let coloured = printer.has_colour();
+        printer.block(&if coloured { text.ansi().to_string() } else { text.to_string() });
+        return ExitStatus::Usage;
+    }
+    let styled = printer.data_palette().strong != anstyle::Style::new();
+    match printer.data(&if styled { text.ansi().to_string() } else { text.to_string() }) {
+        Ok(()) => ExitStatus::Ok,
+        Err(error) => failed(&error.into(), printer),
+    }
+}
+
+fn failed(error: &anyhow::Error, printer: Printer) -> ExitStatus {
+    printer.error(error);
+    errors::status(error)
+}
+
+/// Commands run away from this thread, which waits for them or for Ctrl-C, whichever is first.
+fn run(command: Command, global: GlobalSettings, printer: Printer) -> anyhow::Result<ExitStatus> {
+    if let Some(folder) = &global.cwd {
+        std::env::set_current_dir(folder)
+            .with_context(|| format!("cannot go to the folder `{}`", folder.display()))?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    let status = runtime.block_on(async {
+        tokio::select! {
+            status = dispatch(command, global, printer) => status,
+            () = interrupted() => Ok(ExitStatus::Interrupted),
+        }
+    });
+    // What still runs has nothing that must be finished: files are moved into place when complete.
+    runtime.shutdown_background();
+    status
+}
+
+async fn dispatch(
+    command: Command,
+    global: GlobalSettings,
+    printer: Printer,
+) -> anyhow::Result<ExitStatus> {
+    let report = report::choose(global.json, printer);
+    match command {
+        command => tokio::task::spawn_blocking(move || {
+            dispatch_blocking(command, global, printer, &*report)
+        })
+        .await
+        .context("the command stopped in the middle; please report this")?,
+    }
+}
+
+fn dispatch_blocking(
+    command: Command,
+    global: GlobalSettings,
+    printer: Printer,
+    report: &dyn Report,
+) -> anyhow::Result<ExitStatus> {
+    match command {
+        Command::Completion(args) => {
+            commands::completion::completion(&CompletionSettings::resolve(&args), printer)
+        }
+        Command::Version(args) => {
+            settings::resolve_version(args);
+            commands::version::version(report)
+        }
+        _ => { let _ = (global, printer); Ok(ExitStatus::Ok) }
+    }
+}
+
+/// Waits for Ctrl-C or a polite request to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        Some(()) = terminate.recv() => {}
+        else => std::future::pending().await,
+    }
+}

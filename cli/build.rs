@@ -1,0 +1,137 @@
+//! Builds the shim that the binary carries, so that `mlfn` works without a second download.
+//!
+//! The shim gets a target folder of its own beside the outer profiles: debug builds, release builds,
+//! clippy and rustdoc share one shim, and cargo's own lock on that folder keeps them apart.
+
+#![expect(clippy::print_stdout, reason = "a build script speaks to cargo on stdout")]
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Skips the nested build and embeds this file: for distributions that build the shim themselves,
+/// e.g. against an older GLIBC.
+const OVERRIDE: &str = "MLFN_SHIM_BINARY";
+
+/// What the shim is made of, relative to the workspace.
+const SOURCES: [&str; 6] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "runtime-shim/Cargo.toml",
+    "runtime-shim/src",
+    "runtime-shim/contract/Cargo.toml",
+    "runtime-shim/contract/src",
+];
+
+fn main() {
+    if let Err(message) = embed() {
+        for line in message.lines() {
+            println!("cargo::error={line}");
+        }
+    }
+}
+
+fn embed() -> Result<(), String> {
+    println!("cargo::rerun-if-env-changed={OVERRIDE}");
+    let target = variable("TARGET")?.to_string_lossy().into_owned();
+    let shim = match env::var_os(OVERRIDE) {
+        Some(path) => given(PathBuf::from(path))?,
+        None => built(&target)?,
+    };
+    println!("cargo::rerun-if-changed={}", shim.display());
+    println!("cargo::rustc-env=MLFN_SHIM_BINARY={}", shim.display());
+    println!("cargo::rustc-env=MLFN_SHIM_TARGET={target}");
+    Ok(())
+}
+
+fn given(path: PathBuf) -> Result<PathBuf, String> {
+    if path.is_absolute() && path.is_file() {
+        return Ok(path);
+    }
+    let path = path.display();
+    Err(format!("{OVERRIDE}={path} is not the absolute path of a file"))
+}
+
+fn built(target: &str) -> Result<PathBuf, String> {
+    let manifest = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let workspace = manifest.parent().ok_or("cli/ has no parent folder")?;
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={}", workspace.join(source).display());
+    }
+    let folder = target_folder(Path::new(&variable("OUT_DIR")?)).join("embedded-shim");
+    let mut command = cargo(workspace, &folder)?;
+    let mut output = folder;
+    if variable("HOST")? != OsStr::new(target) {
+        command.args(["--target", target]);
+        output.push(target);
+    }
+    run(&mut command)?;
+    Ok(output.join("shim").join("mlfn-shim"))
+}
+
+/// Cargo marks the root of its target folder with this file.
+fn target_folder(out: &Path) -> &Path {
+    let is_root = |folder: &&Path| folder.join("CACHEDIR.TAG").is_file();
+    out.ancestors().find(is_root).unwrap_or(out)
+}
+
+fn cargo(workspace: &Path, folder: &Path) -> Result<Command, String> {
+    let mut command = Command::new(variable("CARGO")?);
+    command
+        .args(["build", "--quiet", "--package", "mlfn-shim", "--bin", "mlfn-shim"])
+        .args(["--profile", "shim", "--target-dir"])
+        .arg(folder)
+        .current_dir(workspace);
+    for (name, _) in env::vars_os().filter(|(name, _)| disturbs(name)) {
+        command.env_remove(name);
+    }
+    Ok(command)
+}
+
+/// Whether a variable belongs to the outer build: how it compiles, or which package it is at. What
+/// the user set about registries, proxies, being offline or the job server stays.
+fn disturbs(name: &OsString) -> bool {
+    const EXACT: [&str; 12] = [
+        "CARGO_BUILD_TARGET",
+        "CARGO_BUILD_TARGET_DIR",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_TARGET_DIR",
+        "CLIPPY_ARGS",
+        "OUT_DIR",
+        "RUSTC",
+        "RUSTC_WORKSPACE_WRAPPER",
+        // Set by editors: a wrapper that does not compile anything.
+        "RUSTC_WRAPPER",
+        "RUSTDOC",
+        "RUSTDOCFLAGS",
+        "RUSTFLAGS",
+    ];
+    const PREFIXES: [&str; 5] = [
+        "CARGO_CFG_",
+        "CARGO_FEATURE_",
+        "CARGO_MANIFEST_",
+        "CARGO_PKG_",
+        "DEP_",
+    ];
+    let name = name.to_string_lossy();
+    EXACT.contains(&&*name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("cannot start cargo for the shim: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let log = String::from_utf8_lossy(&output.stderr);
+    Err(format!(
+        "the shim does not build; try `cargo build --profile shim -p mlfn-shim`, or set {OVERRIDE} \
+         to a shim that is built already\n{log}"
+    ))
+}
+
+fn variable(name: &str) -> Result<OsString, String> {
+    env::var_os(name).ok_or_else(|| format!("cargo did not set {name}"))
+}

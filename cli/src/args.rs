@@ -1,0 +1,183 @@
+//! What can be typed: clap's structs and nothing else. `settings.rs` says what it means.
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+/// Machine-learning models on AWS Lambda, Azure Functions and Google Cloud from one file
+#[derive(Debug, Parser)]
+#[command(name = "mlfn", bin_name = "mlfn", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Every option can be set as MLFN_<OPTION>, e.g. MLFN_STAGE=prod. Exit codes: \
+    0 ok, 1 failure, 3 invalid manifest, 64 usage, 130 interrupted.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every verb takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Do everything as if started in this folder
+    #[arg(short = 'C', long, global = true, env = "MLFN_CWD", hide_env = true)]
+    #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) cwd: Option<PathBuf>,
+    /// The manifest [default: serverless.yaml or mlfn.yaml]
+    #[arg(short, long, global = true, env = "MLFN_CONFIG", hide_env = true)]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// The stage [default: dev]
+    #[arg(short, long, global = true, env = "MLFN_STAGE", hide_env = true)]
+    pub(crate) stage: Option<String>,
+    /// The cloud's region, instead of the manifest's
+    #[arg(short, long, global = true, env = "MLFN_REGION", hide_env = true)]
+    pub(crate) region: Option<String>,
+    /// The value of a `${param:key}`; may be repeated
+    #[arg(long = "param", global = true, env = "MLFN_PARAM", hide_env = true)]
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) params: Vec<String>,
+    /// The cloud, instead of the manifest's: aws, azure or gcp
+    #[arg(long, global = true, env = "MLFN_PROVIDER", hide_env = true, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+    /// Write the result as JSON, for programs
+    #[arg(long, global = true, env = "MLFN_JSON", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+    /// Answer every question with yes
+    #[arg(short, long, global = true, env = "MLFN_YES", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) yes: bool,
+    /// Never wait for somebody at the keyboard
+    #[arg(long, global = true, env = "MLFN_NON_INTERACTIVE", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) non_interactive: bool,
+    /// No colours, as with NO_COLOR
+    #[arg(long, global = true, env = "MLFN_NO_COLOR", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) no_color: bool,
+    /// Say more of what is done
+    #[arg(short, long, global = true, env = "MLFN_VERBOSE", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) verbose: bool,
+    /// Say nothing but results, warnings and errors
+    #[arg(short, long, global = true, env = "MLFN_QUIET", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) quiet: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(InitArgs),
+    Validate(ValidateArgs),
+    Inspect(InspectArgs),
+    Package(PackageArgs),
+    Invoke(InvokeArgs),
+    Doctor(DoctorArgs),
+    Schema(SchemaArgs),
+    Completion(CompletionArgs),
+    Version(VersionArgs),
+}
+
+/// Write a new project: a manifest, and a model to begin with
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The folder to write; its name becomes the service's [default: the current folder]
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) folder: Option<PathBuf>,
+    /// The template to start from
+    #[arg(long, env = "MLFN_TEMPLATE", hide_env = true, value_name = "NAME")]
+    pub(crate) template: Option<String>,
+    /// An ONNX model to serve; it is copied, and its inputs become the manifest's example
+    #[arg(long, env = "MLFN_MODEL", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) model: Option<PathBuf>,
+    /// Write a workflow for this continuous-integration service, too: github
+    #[arg(long, env = "MLFN_CI", hide_env = true, value_name = "SERVICE")]
+    pub(crate) ci: Option<String>,
+    /// Overwrite files that are there
+    #[arg(long, env = "MLFN_FORCE", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) force: bool,
+    /// Show the templates and write nothing
+    #[arg(long, env = "MLFN_LIST", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) list: bool,
+}
+
+/// Check the manifest, and everything in it against the limits of the cloud
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {}
+
+/// Show what an ONNX model takes and gives
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The model
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) model: PathBuf,
+}
+
+/// Pack functions as their cloud wants them, and show how large they are
+#[derive(Debug, Args)]
+pub(crate) struct PackageArgs {
+    /// The function [default: all of them]
+    pub(crate) function: Option<String>,
+    /// Where the archives go [default: .mlfn/package beside the manifest]
+    #[arg(short, long, env = "MLFN_OUTPUT", hide_env = true, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) parts: PartsArgs,
+}
+
+/// Send a request to a function and show its answer
+#[derive(Debug, Args)]
+pub(crate) struct InvokeArgs {
+    /// The function; may be left out if there is only one
+    pub(crate) function: Option<String>,
+    /// Run the packaged function on this machine
+    #[arg(long, env = "MLFN_LOCAL", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) local: bool,
+    /// The request as JSON [default: stdin, else the manifest's example]
+    #[arg(short, long, env = "MLFN_DATA", hide_env = true, value_name = "JSON", conflicts_with = "path")]
+    pub(crate) data: Option<String>,
+    /// A file that holds the request; `-` is stdin
+    #[arg(short, long, env = "MLFN_PATH", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) path: Option<PathBuf>,
+    /// Show the function's log on stderr
+    #[arg(short, long, env = "MLFN_LOG", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) log: bool,
+    #[command(flatten)]
+    pub(crate) parts: PartsArgs,
+}
+
+/// What a package is made of besides the model.
+#[derive(Debug, Args)]
+pub(crate) struct PartsArgs {
+    /// The cloud whose package and protocol are used, instead of the manifest's: aws, azure or gcp
+    #[arg(long, env = "MLFN_PLATFORM", hide_env = true, value_name = "NAME")]
+    pub(crate) platform: Option<String>,
+    /// A shim of your own, e.g. for another processor [default: the one in this program]
+    #[arg(long, env = "MLFN_SHIM", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) shim: Option<PathBuf>,
+    /// An ONNX Runtime library of your own, as ORT_DYLIB_PATH [default: the official one, fetched once]
+    #[arg(long, env = "MLFN_ONNXRUNTIME", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) onnxruntime: Option<PathBuf>,
+}
+
+/// Look for what is missing on this machine, and say what to do about it
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) parts: PartsArgs,
+}
+
+/// Print the JSON schema of the manifest, for editors
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {}
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+pub(crate) struct CompletionArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// Print the version; with --json, of everything inside
+#[derive(Debug, Args)]
+pub(crate) struct VersionArgs {}

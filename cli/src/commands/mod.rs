@@ -1,0 +1,4 @@
+//! One file a verb: it calls one operation and says how that ended.
+
+pub(crate) mod completion;
+pub(crate) mod version;

@@ -1,0 +1,92 @@
+//! Errors of the command line itself, and which exit status belongs to which error of the others.
+
+use std::fmt::Display;
+
+use crate::status::ExitStatus;
+
+/// What the user asked for cannot be done.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct CommandError {
+    status: ExitStatus,
+    message: String,
+    hint: Option<String>,
+}
+
+impl CommandError {
+    /// The command line or the environment says something that makes no sense.
+    pub(crate) fn usage(message: impl Display) -> Self {
+        Self::new(ExitStatus::Usage, message)
+    }
+
+    /// It makes sense and does not work.
+    pub(crate) fn failure(message: impl Display) -> Self {
+        Self::new(ExitStatus::Failure, message)
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    fn new(status: ExitStatus, message: impl Display) -> Self {
+        Self {
+            status,
+            message: message.to_string(),
+            hint: None,
+        }
+    }
+}
+
+/// How the program ends after this error.
+pub(crate) fn status(error: &anyhow::Error) -> ExitStatus {
+    own(error).map_or(ExitStatus::Failure, |own| own.status)
+}
+
+/// What to do about it, as far as the messages do not say it already.
+pub(crate) fn hint(error: &anyhow::Error) -> Option<&str> {
+    own(error)?.hint.as_deref()
+}
+
+/// `did you mean` for the nearest of `known`, if one is near.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate)
+}
+
+fn own(error: &anyhow::Error) -> Option<&CommandError> {
+    error.chain().find_map(|cause| cause.downcast_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_status_under_context() {
+        let usage = Err::<(), _>(CommandError::usage("no").hint("say yes"));
+        let error = usage.context("cannot start").expect_err("is an error");
+        assert_eq!(status(&error), ExitStatus::Usage);
+        assert_eq!(hint(&error), Some("say yes"));
+    }
+
+    #[test]
+    fn an_error_of_somebody_else_is_a_failure() {
+        assert_eq!(status(&anyhow::anyhow!("no")), ExitStatus::Failure);
+    }
+
+    #[test]
+    fn only_near_words_are_suggested() {
+        let known = ["classifier", "regressor"];
+        assert_eq!(nearest("clasifier", known), Some("classifier"));
+        assert_eq!(nearest("zebra", known), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! Where the shim of a package comes from.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use mlfn_core::{Architecture, Digest};
+
+use crate::errors::CommandError;
+
+/// Built by `build.rs` for the machine that this program runs on.
+static EMBEDDED: &[u8] = include_bytes!(env!("MLFN_SHIM_BINARY"));
+
+/// The target that it was built for, as Rust names it.
+const EMBEDDED_TARGET: &str = env!("MLFN_SHIM_TARGET");
+
+/// Where the shim comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ShimSource {
+    /// Out of this program.
+    Embedded,
+    /// A file of the user's, for whatever target.
+    File(PathBuf),
+}
+
+/// The machine that the shim has to run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ShimPlace {
+    /// A cloud's Linux.
+    Cloud(Architecture),
+    /// This machine.
+    Here,
+}
+
+impl ShimSource {
+    /// The file if there is one.
+    pub(crate) fn new(file: Option<PathBuf>) -> Self {
+        file.map_or(Self::Embedded, Self::File)
+    }
+
+    /// The shim's bytes. That a file is for the right machine is seen when it is packed.
+    pub(crate) fn bytes(&self, place: ShimPlace) -> anyhow::Result<Cow<'static, [u8]>> {
+        match self {
+            Self::File(path) => {
+                let bytes = fs_err::read(path).context("the shim cannot be read")?;
+                Ok(bytes.into())
+            }
+            Self::Embedded if suits(EMBEDDED_TARGET, place) => Ok(EMBEDDED.into()),
+            Self::Embedded => Err(not_embedded(place).into()),
+        }
+    }
+}
+
+/// The target that the embedded shim was built for.
+pub(crate) fn embedded_target() -> &'static str {
+    EMBEDDED_TARGET
+}
+
+/// The embedded shim's digest.
+pub(crate) fn embedded_digest() -> Digest {
+    Digest::of(EMBEDDED)
+}
+
+fn suits(target: &str, place: ShimPlace) -> bool {
+    match place {
+        ShimPlace::Here => true,
+        ShimPlace::Cloud(architecture) => {
+            target.contains("-linux-") && target.starts_with(processor(architecture))
+        }
+    }
+}
+
+fn not_embedded(place: ShimPlace) -> CommandError {
+    let architecture = match place {
+        ShimPlace::Cloud(architecture) => architecture,
+        ShimPlace::Here => Architecture::default(),
+    };
+    let target = format!("{}-unknown-linux-gnu", processor(architecture));
+    CommandError::failure(format!(
+        "this mlfn carries a shim for {EMBEDDED_TARGET}, and the function runs on Linux {architecture}"
+    ))
+    .hint(format!(
+        "build one with `cargo build --profile shim -p mlfn-shim --target {target}`, then pass \
+         `--shim target/{target}/shim/mlfn-shim`"
+    ))
+}
+
+/// The first word of the targets of Rust for this processor.
+fn processor(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::X86_64 => "x86_64",
+        Architecture::Arm64 => "aarch64",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_shim_is_only_for_linux_on_its_own_processor() {
+        let cloud = ShimPlace::Cloud(Architecture::Arm64);
+        assert!(suits("aarch64-unknown-linux-gnu", cloud));
+        assert!(!suits("aarch64-apple-darwin", cloud));
+        assert!(!suits("x86_64-unknown-linux-gnu", cloud));
+        assert!(suits("aarch64-apple-darwin", ShimPlace::Here));
+    }
+
+    #[test]
+    fn a_missing_shim_says_how_to_build_one() {
+        let error = not_embedded(ShimPlace::Cloud(Architecture::Arm64)).into();
+        let hint = crate::errors::hint(&error).expect("has a hint");
+        assert!(hint.contains("--target aarch64-unknown-linux-gnu"), "{hint}");
+    }
+}
