@@ -14,6 +14,7 @@ mod limit;
 mod names;
 mod options;
 mod provider;
+mod schedule;
 mod service;
 mod trigger;
 mod units;
@@ -27,6 +28,7 @@ pub use options::{AwsOptions, AzureOptions, GcpEngine, GcpOptions};
 pub use provider::{
     ArchiveFormat, LibcLimit, PackageFile, PackageSpec, Provider, RouteSpec, Target,
 };
+pub use schedule::{Untranslatable, check_schedule, read_cron};
 pub use service::{
     Architecture, EnvironmentValue, Function, InputSpec, OutputSpec, SecretRef, Service,
 };

@@ -1,0 +1,76 @@
+//! How a package looks on AWS Lambda: a zip with the shim as `bootstrap`, nothing else of AWS's.
+
+use mlfn_core::{ArchiveFormat, Function, LibcLimit, PackageSpec, RouteSpec, Target};
+
+use crate::limits;
+
+/// The layout of the package of `function`.
+pub fn package(function: &Function) -> PackageSpec {
+    PackageSpec {
+        formats: vec![ArchiveFormat::Zip],
+        target: Target {
+            name: "Amazon Linux 2023",
+            architecture: function.architecture,
+            libc: AMAZON_LINUX_2023,
+        },
+        // The file that the `provided.al2023` runtime starts (Developer Guide, "Building a custom
+        // runtime").
+        shim: "bootstrap".to_owned(),
+        files: Vec::new(),
+        routes: routes(),
+        max_request: limits::PAYLOAD,
+        max_response: limits::PAYLOAD,
+    }
+}
+
+/// Amazon Linux 2023 has glibc 2.34 and the libstdc++ of GCC 11, whose newest symbols are
+/// `GLIBCXX_3.4.29` (libstdc++ manual, "ABI Policy and Guidelines").
+const AMAZON_LINUX_2023: LibcLimit = LibcLimit {
+    glibc: (2, 34),
+    glibcxx: (3, 4, 29),
+};
+
+/// In the request itself, or by way of a bucket, where only the unpacked size is limited.
+fn routes() -> Vec<RouteSpec> {
+    vec![
+        RouteSpec {
+            name: "direct zip",
+            max_packed: Some(limits::ZIP_DIRECT),
+            max_unpacked: Some(limits::UNPACKED),
+        },
+        RouteSpec {
+            name: "bucket",
+            max_packed: None,
+            max_unpacked: Some(limits::UNPACKED),
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mlfn_core::Architecture;
+    use mlfn_testkit::function;
+
+    #[test]
+    fn the_package_is_a_zip_for_the_architecture_of_its_function() {
+        let mut function = function("classifier");
+        function.architecture = Architecture::Arm64;
+        let spec = package(&function);
+        assert_eq!(spec.formats, [ArchiveFormat::Zip]);
+        assert_eq!(spec.target.architecture, Architecture::Arm64);
+        assert_eq!((spec.shim.as_str(), spec.files.len()), ("bootstrap", 0));
+        mlfn_testkit::contract::layout(&spec);
+    }
+
+    #[test]
+    fn a_bucket_takes_what_the_request_does_not() {
+        let [direct, bucket] = &routes()[..] else {
+            panic!("two routes");
+        };
+        assert_eq!(direct.max_packed, Some(52_428_800));
+        assert_eq!(bucket.max_packed, None);
+        assert_eq!(direct.max_unpacked, Some(262_144_000));
+        assert_eq!(bucket.max_unpacked, Some(262_144_000));
+    }
+}

@@ -1,0 +1,133 @@
+//! Schedules in the dialect of EventBridge Scheduler: `rate(5 minutes)` and `cron(0 6 ? * MON-FRI *)`.
+//!
+//! Source: EventBridge Scheduler User Guide, "Schedule types". Its cron has six fields (the last
+//! is the year), counts the days of the week from 1 (Sunday), writes steps as `first/step`, and
+//! wants `?` in one of the two day fields, so that only one of them can restrict.
+
+use mlfn_core::{CronField, Schedule, Seconds, Untranslatable, read_cron};
+
+/// `schedule` as a `ScheduleExpression`.
+pub fn expression(schedule: &Schedule) -> Result<String, Untranslatable> {
+    match schedule {
+        Schedule::Every(every) => rate(*every),
+        Schedule::Cron(text) => cron(text),
+    }
+}
+
+const MINUTE: u32 = 60;
+const HOUR: u32 = 3600;
+const DAY: u32 = 86_400;
+
+fn rate(every: Seconds) -> Result<String, Untranslatable> {
+    let seconds = every.get();
+    if seconds < MINUTE || !seconds.is_multiple_of(MINUTE) {
+        return Err(not_minutes(every));
+    }
+    let (number, unit) = match seconds {
+        s if s.is_multiple_of(DAY) => (s / DAY, "day"),
+        s if s.is_multiple_of(HOUR) => (s / HOUR, "hour"),
+        s => (s / MINUTE, "minute"),
+    };
+    let plural = if number == 1 { "" } else { "s" };
+    Ok(format!("rate({number} {unit}{plural})"))
+}
+
+fn not_minutes(every: Seconds) -> Untranslatable {
+    let minutes = every.get().div_ceil(MINUTE).max(1);
+    Untranslatable {
+        detail: format!(
+            "EventBridge Scheduler counts in whole minutes, one at least, and `{every}` is not that."
+        ),
+        help: format!("Write `every: {minutes}m`."),
+    }
+}
+
+fn cron(text: &str) -> Result<String, Untranslatable> {
+    let cron = read_cron(text)?;
+    if cron.restricts_both_days() {
+        return Err(Untranslatable::both_days(text, "EventBridge Scheduler"));
+    }
+    let (day_of_month, day_of_week) = if cron.day_of_week.is_any() {
+        (field(&cron.day_of_month), "?".to_owned())
+    } else {
+        ("?".to_owned(), cron.day_of_week.list(day_name))
+    };
+    let (minute, hour, month) = (field(&cron.minute), field(&cron.hour), field(&cron.month));
+    Ok(format!(
+        "cron({minute} {hour} {day_of_month} {month} {day_of_week} *)"
+    ))
+}
+
+/// With steps as `first/step`, the only form of them that the documentation shows.
+fn field(field: &CronField) -> String {
+    match field.step() {
+        Some((first, step)) if !field.is_any() => format!("{first}/{step}"),
+        _ => field.text(),
+    }
+}
+
+/// By name, because the numbers differ from those of Unix cron.
+fn day_name(day: u8) -> String {
+    const NAMES: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+    NAMES[usize::from(day) % NAMES.len()].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_every(seconds: u32, expected: Result<&str, &str>) {
+        let found = expression(&Schedule::Every(Seconds::new(seconds)));
+        let found = found.as_deref().map_err(|error| error.help.as_str());
+        assert_eq!(found, expected, "{seconds} s");
+    }
+
+    #[test]
+    fn a_pause_is_a_rate_in_its_largest_unit() {
+        check_every(60, Ok("rate(1 minute)"));
+        check_every(300, Ok("rate(5 minutes)"));
+        check_every(420, Ok("rate(7 minutes)"));
+        check_every(3600, Ok("rate(1 hour)"));
+        check_every(5400, Ok("rate(90 minutes)"));
+        check_every(86_400, Ok("rate(1 day)"));
+        check_every(172_800, Ok("rate(2 days)"));
+    }
+
+    #[test]
+    fn parts_of_minutes_are_refused_with_the_next_whole_one() {
+        check_every(0, Err("Write `every: 1m`."));
+        check_every(59, Err("Write `every: 1m`."));
+        check_every(61, Err("Write `every: 2m`."));
+        check_every(u32::MAX, Err("Write `every: 71582789m`."));
+    }
+
+    #[track_caller]
+    fn check_cron(unix: &str, expected: &str) {
+        let found = expression(&Schedule::Cron(unix.to_owned()));
+        assert_eq!(found.as_deref(), Ok(expected), "{unix}");
+    }
+
+    #[test]
+    fn unix_cron_is_translated_by_meaning() {
+        check_cron("* * * * *", "cron(* * * * ? *)");
+        check_cron("0 6 * * 1-5", "cron(0 6 ? * MON-FRI *)");
+        check_cron("0 6 * * 0", "cron(0 6 ? * SUN *)");
+        check_cron("0 6 * * 7", "cron(0 6 ? * SUN *)");
+        check_cron("0 6 * * 6,0", "cron(0 6 ? * SUN,SAT *)");
+        check_cron("*/5 * * * *", "cron(0/5 * * * ? *)");
+        check_cron("10/20 */6 1 jan,jul *", "cron(10/20 0/6 1 1,7 ? *)");
+        check_cron("10-30/10 8-17 15 * *", "cron(10,20,30 8-17 15 * ? *)");
+        check_cron("0 0 * * */2", "cron(0 0 ? * SUN,TUE,THU,SAT *)");
+    }
+
+    #[test]
+    fn what_eventbridge_cannot_say_is_refused() {
+        let refused = |text: &str| {
+            let found = expression(&Schedule::Cron(text.to_owned()));
+            found.expect_err("refused").detail
+        };
+        assert!(refused("0 0 13 * 5").contains("fires on either"));
+        assert!(refused("0 0 13 *").contains("has 4 fields"));
+    }
+}
