@@ -105,11 +105,12 @@ fn last_lines(logs: &[String]) -> String {
         return "; it wrote nothing to its log".to_owned();
     }
     let skipped = logs.len().saturating_sub(LINES_SHOWN);
-    let lines: String = logs[skipped..]
-        .iter()
-        .map(|line| format!("\n  {line}"))
-        .collect();
-    format!("; its last lines were:{lines}")
+    let mut message = "; its last lines were:".to_owned();
+    for line in &logs[skipped..] {
+        message.push_str("\n  ");
+        message.push_str(line);
+    }
+    message
 }
 
 fn spawn_hint(source: &io::Error) -> &'static str {

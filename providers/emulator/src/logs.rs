@@ -24,7 +24,8 @@ struct Kept {
 
 impl Logs {
     /// Reads to the end of `stream`. Never stops reading, or the writer would have to wait.
-    pub(crate) async fn collect(&self, stream: impl AsyncRead + Unpin) {
+    pub(crate) async fn collect(&self, stream: Option<impl AsyncRead + Unpin>) {
+        let Some(stream) = stream else { return };
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
         while let Ok(chunk) = reader.fill_buf().await {
@@ -75,7 +76,7 @@ mod tests {
     #[tokio::test]
     async fn lines_are_kept_in_order_until_they_are_taken() {
         let logs = Logs::default();
-        logs.collect(&b"one\ntwo\n\nend \xff without newline"[..])
+        logs.collect(Some(&b"one\ntwo\n\nend \xff without newline"[..]))
             .await;
         assert_eq!(
             logs.take(),
@@ -88,11 +89,12 @@ mod tests {
     async fn a_long_line_is_cut_and_what_is_too_much_goes_from_the_front() {
         let logs = Logs::default();
         let long = vec![b'x'; 3 * MAX_LINE];
-        logs.collect(&long[..]).await;
+        logs.collect(Some(&long[..])).await;
         assert_eq!(logs.take()[0].len(), MAX_LINE);
 
         let line = [vec![b'y'; 1023], vec![b'\n']].concat();
-        logs.collect(&line.repeat(2 * MAX_BYTES / 1024)[..]).await;
+        logs.collect(Some(&line.repeat(2 * MAX_BYTES / 1024)[..]))
+            .await;
         let lines = logs.take();
         assert!(lines[0].ends_with("earlier lines dropped)"), "{}", lines[0]);
         assert_eq!(lines.len(), 1 + MAX_BYTES / 1023);

@@ -158,11 +158,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 async fn attend(mut child: Child, group: Pid, logs: Arc<Logs>) -> Option<ExitStatus> {
     let output = child.stdout.take();
     let errors = child.stderr.take();
-    let collected = tokio::spawn(async move {
-        tokio::join!(async { Some(logs.collect(output?).await) }, async {
-            Some(logs.collect(errors?).await)
-        },)
-    });
+    let collected =
+        tokio::spawn(async move { tokio::join!(logs.collect(output), logs.collect(errors)) });
     let status = child.wait().await.ok();
     // Whatever it started and left behind would keep its output open.
     let _ = kill_process_group(group, Signal::KILL);

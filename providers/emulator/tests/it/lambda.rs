@@ -209,16 +209,20 @@ async fn an_init_error_comes_with_the_payload_that_callers_get() {
     );
 }
 
-#[tokio::test]
+/// The clock jumps to the next time-out as soon as nothing else is to be done.
+#[tokio::test(start_paused = true)]
 async fn a_start_that_never_ends_is_given_up() {
-    let lifeline = Lifeline::new().await;
-    let package = package()
-        .env("START", "never")
-        .env("LIFELINE", &lifeline.port())
-        .timeout(1);
-    let message = package.start_error().await;
-    assert!(message.contains("it was not ready after 10 s"), "{message}");
-    lifeline.cut().await;
+    for (timeout, given_up) in [(1, "10 s"), (25, "25 s")] {
+        let message = package()
+            .env("START", "never")
+            .timeout(timeout)
+            .start_error()
+            .await;
+        assert!(
+            message.contains(&format!("it was not ready after {given_up}")),
+            "{message}"
+        );
+    }
 }
 
 #[tokio::test]

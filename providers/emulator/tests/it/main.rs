@@ -1,5 +1,10 @@
 //! The emulator against small fake handlers that speak each protocol, well and badly.
 
+#![expect(
+    clippy::expect_used,
+    reason = "helpers of tests end the test, as tests do"
+)]
+
 mod azure;
 mod gcp;
 mod lambda;

@@ -185,7 +185,7 @@ fn replied(reply: Reply) -> Answer {
         Reply::TooLarge => failed(
             Failure::ResponseTooLarge,
             "Function.ResponseSizeTooLarge",
-            format!(
+            &format!(
                 "Response payload size exceeded maximum allowed payload size ({MAX_BYTES} bytes)."
             ),
         ),
@@ -198,17 +198,17 @@ fn exited(id: &str, how: Exited) -> Answer {
         how => format!("Runtime exited with error: {how}"),
     };
     let message = format!("RequestId: {id} Error: {reason}");
-    failed(Failure::Exited(how), "Runtime.ExitError", message)
+    failed(Failure::Exited(how), "Runtime.ExitError", &message)
 }
 
 fn timed_out(id: &str, limit: Duration) -> Answer {
     let seconds = limit.as_secs_f64();
     let message = format!("RequestId: {id} Error: Task timed out after {seconds:.2} seconds");
-    failed(Failure::TimedOut, "Sandbox.Timedout", message)
+    failed(Failure::TimedOut, "Sandbox.Timedout", &message)
 }
 
 /// Errors that Lambda itself reports have this form.
-fn failed(failure: Failure, kind: &str, message: String) -> Answer {
+fn failed(failure: Failure, kind: &str, message: &str) -> Answer {
     let body = json!({ "errorType": kind, "errorMessage": message });
     Answer::failed(failure, None, body.to_string())
 }
