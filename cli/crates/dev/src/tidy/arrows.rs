@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mlfn-azure", &["mlfn-core", "mlfn-templates"]),
     ("mlfn-gcp", &["mlfn-core", "mlfn-templates"]),
     ("mlfn-emulator", &["mlfn-core", "mlfn-shim-contract"]),
+    ("mlfn-testkit", &["mlfn-core"]),
     ("mlfn-shim", &["mlfn-shim-contract"]),
     (
         "mlfn",
