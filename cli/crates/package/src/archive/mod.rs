@@ -1,0 +1,146 @@
+//! Archives: the same bytes for the same entries, on any machine.
+
+mod targz;
+mod zip;
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use mlfn_core::{ArchiveFormat, Digest};
+use sha2::{Digest as _, Sha256};
+use tempfile::Builder;
+
+use crate::PackageError;
+use crate::pack::{CopyError, Packed};
+use crate::source::Entry;
+
+/// An entry with its compressed form.
+pub(crate) struct PackedEntry {
+    pub(crate) entry: Entry,
+    pub(crate) packed: Packed,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// SHA-256 of the archive.
+    pub(crate) digest: Digest,
+    /// Bytes of the archive.
+    pub(crate) size: u64,
+    /// Bytes of each entry in it, headers included, in the order of the entries.
+    pub(crate) entries: Vec<u64>,
+}
+
+/// Writes an archive to `path`: all of it, or nothing.
+pub(crate) fn write(
+    path: &Path,
+    format: ArchiveFormat,
+    entries: &[PackedEntry],
+) -> Result<Written, PackageError> {
+    write_atomically(path, |file| {
+        let mut out = HashWriter::new(BufWriter::with_capacity(1 << 17, file));
+        let sizes = match format {
+            ArchiveFormat::Zip => zip::write(&mut out, entries),
+            ArchiveFormat::TarGz => targz::write(&mut out, entries),
+        }
+        .map_err(|error| error.at(path))?;
+        out.flush()
+            .map_err(|error| PackageError::write(path, error))?;
+        let (digest, size) = out.finish();
+        Ok(Written {
+            digest,
+            size,
+            entries: sizes,
+        })
+    })
+}
+
+/// Gives `write` a temporary file beside `path`, which takes the place of `path` once everything
+/// is on the disk. After an error, `path` is as it was and the temporary file is gone.
+pub(crate) fn write_atomically<T>(
+    path: &Path,
+    write: impl FnOnce(&mut std::fs::File) -> Result<T, PackageError>,
+) -> Result<T, PackageError> {
+    let failed = |error| PackageError::write(path, error);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut builder = Builder::new();
+    builder.prefix(".mlfn-").suffix(".tmp");
+    readable(&mut builder);
+    let mut file = builder.tempfile_in(folder).map_err(failed)?;
+    let result = write(file.as_file_mut())?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(result)
+}
+
+/// Temporary files are private by default; archives get what the user's umask allows.
+fn readable(builder: &mut Builder<'_, '_>) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+}
+
+/// Why an entry could not be written.
+pub(crate) struct EntryError {
+    entry: String,
+    error: CopyError,
+}
+
+impl EntryError {
+    fn at(self, path: &Path) -> PackageError {
+        match self.error {
+            CopyError::Read(error) => PackageError::Read(error),
+            CopyError::Write(error) => PackageError::write(path, error),
+            CopyError::Changed => PackageError::Changed(self.entry),
+        }
+    }
+}
+
+/// For `map_err`: puts the entry to the error.
+fn of(entry: &Entry) -> impl Fn(CopyError) -> EntryError + '_ {
+    |error| EntryError {
+        entry: entry.path.clone(),
+        error,
+    }
+}
+
+/// Counts and hashes what passes through.
+pub(crate) struct HashWriter<W> {
+    inner: W,
+    hash: Sha256,
+    size: u64,
+}
+
+impl<W> HashWriter<W> {
+    fn new(inner: W) -> Self {
+        Self {
+            inner,
+            hash: Sha256::new(),
+            size: 0,
+        }
+    }
+
+    /// Bytes so far.
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn finish(self) -> (Digest, u64) {
+        (Digest::from_sha256(&self.hash.finalize()), self.size)
+    }
+}
+
+impl<W: Write> Write for HashWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hash.update(bytes.get(..written).unwrap_or_default());
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

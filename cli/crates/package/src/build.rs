@@ -1,0 +1,360 @@
+//! From a function to its artifacts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mlfn_core::{
+    ArchiveFormat, Artifact, ArtifactPart, Digest, Function, PackageSpec, PartKind, Provider,
+    Service,
+};
+use mlfn_model::Model;
+use mlfn_shim_contract::ShimConfig;
+
+use crate::archive::{self, PackedEntry, Written};
+use crate::elf::{self, Finding};
+use crate::index::{Index, IndexPart, Memory};
+use crate::layout::{self, Contents, Layout};
+use crate::pack::{Packed, Store};
+use crate::source::{Entry, Source};
+use crate::{PackageError, cache, check, config, inspect, limits};
+
+/// Where things are, and what is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildOptions<'a> {
+    /// The folder of the manifest, which model paths are relative to.
+    pub folder: &'a Path,
+    /// Where archives go, e.g. `.mlfn/package`; made if it is not there.
+    pub output: &'a Path,
+    /// The shim, for the architecture of the function.
+    pub shim: &'a [u8],
+    /// ONNX Runtime's library, for the architecture of the function.
+    pub library: &'a Path,
+    /// Which archives to build.
+    pub formats: Formats,
+    /// Where compressed libraries are kept between builds, if anywhere; made if it is not there.
+    pub cache: Option<&'a Path>,
+}
+
+/// Which of the archives that a cloud takes are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Formats {
+    /// The one that is deployed.
+    Deployed,
+    /// All of them.
+    All,
+}
+
+/// What [`build`] made.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// The archives; the first is the one that is deployed.
+    pub artifacts: Vec<Artifact>,
+    /// What the model file says.
+    pub model: Model,
+    /// Why the package may not start on its target. For a deploy, those of severity `Error` are
+    /// errors; on another machine, they may not matter.
+    pub findings: Vec<Finding>,
+    /// Whether anything was written: false if the archives of an earlier build are still right.
+    pub fresh: bool,
+}
+
+/// Packs `function` of `service` for the cloud of `provider`.
+pub fn build(
+    service: &Service,
+    function: &Function,
+    provider: &dyn Provider,
+    options: &BuildOptions<'_>,
+) -> Result<Built, PackageError> {
+    let spec = provider.package(service, function);
+    let model = inspect::inspect(function, &options.folder.join(&function.model))?;
+    let problems = check::check(function, &model);
+    if !problems.is_empty() {
+        return Err(PackageError::Invalid(problems));
+    }
+    let findings = check_binaries(&spec, options)?;
+    let path = layout::model_path(&model.path)?;
+    let contents = Contents {
+        shim: options.shim,
+        library: options.library,
+        model: &model,
+        spec: &spec,
+    };
+    let job = Job {
+        layout: Layout::new(&contents, &path)?,
+        config: config::compile(service, function, &model, &spec, path),
+        archives: archives(service, function, &spec, options),
+        output: options.output,
+        cache: options.cache,
+    };
+    let (outcomes, fresh) = job.run()?;
+    let artifacts = outcomes
+        .into_iter()
+        .map(|outcome| outcome.artifact(service, function, &spec))
+        .collect();
+    Ok(Built {
+        artifacts,
+        model,
+        findings,
+        fresh,
+    })
+}
+
+fn check_binaries(
+    spec: &PackageSpec,
+    options: &BuildOptions<'_>,
+) -> Result<Vec<Finding>, PackageError> {
+    let mut findings = elf::check(&spec.shim, options.shim, &spec.target);
+    let library = elf::check_file(layout::LIBRARY, options.library, &spec.target);
+    findings.extend(library.map_err(PackageError::Read)?);
+    Ok(findings)
+}
+
+/// `<function>.<stage>.<provider>.<extension>`: names have no dots, so that no two are the same.
+fn archives(
+    service: &Service,
+    function: &Function,
+    spec: &PackageSpec,
+    options: &BuildOptions<'_>,
+) -> Vec<(PathBuf, ArchiveFormat)> {
+    let count = match options.formats {
+        Formats::Deployed => 1,
+        Formats::All => spec.formats.len(),
+    };
+    let stem = format!("{}.{}.{}", function.name, service.stage, service.provider);
+    let path = |format: ArchiveFormat| {
+        options
+            .output
+            .join(format!("{stem}.{}", format.extension()))
+    };
+    spec.formats
+        .iter()
+        .take(count)
+        .map(|format| (path(*format), *format))
+        .collect()
+}
+
+/// What there is to do, once everything is known to be right.
+struct Job<'a> {
+    layout: Layout,
+    config: ShimConfig,
+    archives: Vec<(PathBuf, ArchiveFormat)>,
+    output: &'a Path,
+    cache: Option<&'a Path>,
+}
+
+/// An archive that is there now.
+struct Outcome {
+    path: PathBuf,
+    format: ArchiveFormat,
+    index: Index,
+}
+
+impl Job<'_> {
+    /// The archives, and whether any of them was written.
+    fn run(&self) -> Result<(Vec<Outcome>, bool), PackageError> {
+        fs_err::create_dir_all(self.output)
+            .map_err(|error| PackageError::write(self.output, error))?;
+        let mut memory = Memory::read(self.output);
+        let result = match self.reuse(&mut memory)? {
+            Some(outcomes) => (outcomes, false),
+            None => (self.write(&mut memory)?, true),
+        };
+        memory.write()?;
+        Ok(result)
+    }
+
+    /// What an earlier run left, if building again would give the same.
+    fn reuse(&self, memory: &mut Memory) -> Result<Option<Vec<Outcome>>, PackageError> {
+        let known = self.archives.iter().map(|(path, format)| {
+            let index = Index::read(path, *format)?;
+            Some(Outcome {
+                path: path.clone(),
+                format: *format,
+                index,
+            })
+        });
+        let Some(known) = known.collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let parts = self.digests(memory)?;
+        Ok(known
+            .iter()
+            .all(|outcome| outcome.index.has(&parts))
+            .then_some(known))
+    }
+
+    /// The digest of each part, without compressing anything.
+    fn digests(&self, memory: &mut Memory) -> Result<BTreeMap<PartKind, Digest>, PackageError> {
+        let digest = |entry: &Entry| {
+            let digest = memory.digest(&entry.source)?;
+            Ok((entry.clone(), digest))
+        };
+        let mut entries = self
+            .layout
+            .entries()
+            .iter()
+            .map(digest)
+            .collect::<Result<Vec<_>, PackageError>>()?;
+        let model = entries
+            .iter()
+            .find(|(entry, _)| entry.path == self.config.model);
+        let model = model.map_or_else(|| Digest::of(b""), |(_, digest)| digest.clone());
+        let config = layout::config_entry(self.config.clone(), &model)?;
+        let digest = config.source.digest().map_err(PackageError::Read)?;
+        entries.push((config, digest));
+        entries.sort_by(|(a, _), (b, _)| layout::position(a).cmp(&layout::position(b)));
+        Ok(part_digests(
+            entries.iter().map(|(entry, digest)| (entry, digest)),
+        ))
+    }
+
+    fn write(&self, memory: &mut Memory) -> Result<Vec<Outcome>, PackageError> {
+        let entries = self.pack(memory)?;
+        let outcome = |(path, format): &(PathBuf, ArchiveFormat)| {
+            let written = archive::write(path, *format, &entries)?;
+            let parts = parts(&entries, &written);
+            let index = Index::new(path, *format, written.digest, parts)
+                .map_err(|error| PackageError::write(path, error))?;
+            index.write(path)?;
+            Ok(Outcome {
+                path: path.clone(),
+                format: *format,
+                index,
+            })
+        };
+        self.archives.iter().map(outcome).collect()
+    }
+
+    /// All entries with their compressed forms, in the order of the archive.
+    fn pack(&self, memory: &mut Memory) -> Result<Vec<PackedEntry>, PackageError> {
+        let store = Store::temporary(self.output)?;
+        let pack = |entry: &Entry| {
+            let packed = self.pack_one(entry, &store, memory)?;
+            Ok(PackedEntry {
+                entry: entry.clone(),
+                packed,
+            })
+        };
+        let mut entries = self
+            .layout
+            .entries()
+            .iter()
+            .map(pack)
+            .collect::<Result<Vec<_>, PackageError>>()?;
+        let model = entries
+            .iter()
+            .find(|packed| packed.entry.path == self.config.model);
+        let model = model.map_or_else(|| Digest::of(b""), |packed| packed.packed.digest.clone());
+        let entry = layout::config_entry(self.config.clone(), &model)?;
+        let packed = Packed::new(&entry.source, &store)?;
+        entries.push(PackedEntry { entry, packed });
+        entries.sort_by(|a, b| layout::position(&a.entry).cmp(&layout::position(&b.entry)));
+        Ok(entries)
+    }
+
+    fn pack_one(
+        &self,
+        entry: &Entry,
+        store: &Arc<Store>,
+        memory: &mut Memory,
+    ) -> Result<Packed, PackageError> {
+        match (self.cache, entry.part) {
+            (Some(cache), PartKind::Runtime) => pack_cached(&entry.source, cache, store, memory),
+            _ => memory.pack(&entry.source, || Packed::new(&entry.source, store)),
+        }
+    }
+}
+
+fn pack_cached(
+    source: &Source,
+    cache: &Path,
+    store: &Arc<Store>,
+    memory: &mut Memory,
+) -> Result<Packed, PackageError> {
+    let digest = memory.digest(source)?;
+    if let Some(packed) = cache::read(cache, &digest) {
+        return Ok(packed);
+    }
+    let packed = Packed::new(source, store)?;
+    if packed.is_compressed() {
+        cache::write(cache, source, &packed)?;
+    }
+    Ok(packed)
+}
+
+/// Of names, modes and contents of the files of each part; `entries` are in archive order.
+fn part_digests<'a>(
+    entries: impl Iterator<Item = (&'a Entry, &'a Digest)>,
+) -> BTreeMap<PartKind, Digest> {
+    let mut lists: BTreeMap<PartKind, String> = BTreeMap::new();
+    for (entry, digest) in entries {
+        // Paths have no control characters (the layout refuses them), so that lines are distinct.
+        let line = format!("{digest} {:o} {}\n", entry.mode, entry.path);
+        lists.entry(entry.part).or_default().push_str(&line);
+    }
+    lists
+        .into_iter()
+        .map(|(part, list)| (part, Digest::of(list.as_bytes())))
+        .collect()
+}
+
+fn parts(entries: &[PackedEntry], written: &Written) -> Vec<IndexPart> {
+    let digests = part_digests(
+        entries
+            .iter()
+            .map(|packed| (&packed.entry, &packed.packed.digest)),
+    );
+    let part = |(kind, digest)| {
+        let of_part = || {
+            entries
+                .iter()
+                .zip(&written.entries)
+                .filter(|(packed, _)| packed.entry.part == kind)
+        };
+        IndexPart {
+            kind,
+            digest,
+            unpacked: of_part().map(|(packed, _)| packed.packed.size).sum(),
+            packed: of_part().map(|(_, packed)| packed).sum(),
+        }
+    };
+    digests.into_iter().map(part).collect()
+}
+
+impl Outcome {
+    fn artifact(self, service: &Service, function: &Function, spec: &PackageSpec) -> Artifact {
+        let (packed, unpacked) = (
+            self.index.packed(),
+            self.index.parts.iter().map(|part| part.unpacked).sum(),
+        );
+        let parts: Vec<_> = self
+            .index
+            .parts
+            .into_iter()
+            .map(ArtifactPart::from)
+            .collect();
+        Artifact {
+            function: function.name.clone(),
+            provider: service.provider,
+            path: self.path,
+            format: self.format,
+            digest: self.index.digest,
+            packed,
+            unpacked,
+            route: limits::choose(packed, unpacked, &parts, &spec.routes),
+            parts,
+        }
+    }
+}
+
+impl From<IndexPart> for ArtifactPart {
+    fn from(part: IndexPart) -> Self {
+        Self {
+            kind: part.kind,
+            digest: part.digest,
+            unpacked: part.unpacked,
+            packed: part.packed,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Whether what the manifest says of a model is true of the model.
+
+use mlfn_core::{Diagnostic, FieldPath, Function, InputSpec};
+use mlfn_model::{Dimension, ElementType, ForeignDomain, Kind, Model, Value};
+
+/// The name that the manifest may use for the only input of a model.
+const ALIAS: &str = "features";
+
+/// Everything in `function` that `model` contradicts.
+pub(crate) fn check(function: &Function, model: &Model) -> Vec<Diagnostic> {
+    let at = function.at();
+    let mut problems: Vec<_> = function
+        .inputs
+        .iter()
+        .flat_map(|(name, spec)| check_input(name, spec, model, &at.key("input").key(name)))
+        .collect();
+    problems.extend(check_twice(function, model, &at.key("input")));
+    problems.extend(check_labels(
+        &function.output.labels,
+        model,
+        &at.key("output").key("labels"),
+    ));
+    problems.extend(
+        model
+            .foreign_domains
+            .iter()
+            .map(|domain| check_domain(domain, model, &at.key("path"))),
+    );
+    problems
+}
+
+fn check_domain(domain: &ForeignDomain, model: &Model, at: &FieldPath) -> Diagnostic {
+    let detail = format!(
+        "`{}` uses {} of `{}`, which ONNX Runtime does not have.",
+        model.path.display(),
+        domain.operators.join(", "),
+        domain.domain
+    );
+    Diagnostic::error(
+        "unknown-operators",
+        "the model has operators that do not load",
+        at.clone(),
+        detail,
+    )
+    .help("export the model with standard ONNX operators only")
+}
+
+/// The tensor that `name` under `input:` stands for; none if the model has no such input.
+pub(crate) fn tensor_name<'a>(name: &str, inputs: &'a [Value]) -> Option<&'a str> {
+    let exact = inputs.iter().find(|input| input.name == name);
+    let alias = || {
+        inputs
+            .first()
+            .filter(|_| name == ALIAS && inputs.len() == 1)
+    };
+    exact.or_else(alias).map(|input| input.name.as_str())
+}
+
+fn check_input(name: &str, spec: &InputSpec, model: &Model, at: &FieldPath) -> Vec<Diagnostic> {
+    let Some(tensor) = tensor_name(name, &model.inputs) else {
+        return vec![unknown_input(name, model, at)];
+    };
+    let Some(input) = model.inputs.iter().find(|input| input.name == tensor) else {
+        return Vec::new();
+    };
+    check_names(name, &spec.names, &input.kind, &at.key("names"))
+        .into_iter()
+        .collect()
+}
+
+fn unknown_input(name: &str, model: &Model, at: &FieldPath) -> Diagnostic {
+    let known: Vec<_> = model
+        .inputs
+        .iter()
+        .map(|input| input.name.as_str())
+        .collect();
+    let list = known
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let detail = format!(
+        "`{}` has no input called `{name}`; it has {list}.",
+        model.path.display()
+    );
+    let help = match (nearest(name, &known), known.len()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, 1) => format!("write `{ALIAS}`, which stands for the only input, or {list}"),
+        (None, _) => format!("use one of {list}"),
+    };
+    Diagnostic::error(
+        "unknown-input",
+        "the model has no such input",
+        at.clone(),
+        detail,
+    )
+    .help(help)
+}
+
+/// `features` and the tensor's own name may not both be there.
+fn check_twice(function: &Function, model: &Model, at: &FieldPath) -> Option<Diagnostic> {
+    let tensor = tensor_name(ALIAS, &model.inputs).filter(|tensor| *tensor != ALIAS)?;
+    let both = function.inputs.contains_key(ALIAS) && function.inputs.contains_key(tensor);
+    both.then(|| {
+        let detail = format!("`{ALIAS}` stands for the only input, which is `{tensor}`.");
+        Diagnostic::error(
+            "input-twice",
+            "an input is described twice",
+            at.key(ALIAS),
+            detail,
+        )
+        .help(format!("keep one of `{ALIAS}` and `{tensor}`"))
+    })
+}
+
+fn check_names(input: &str, names: &[String], kind: &Kind, at: &FieldPath) -> Option<Diagnostic> {
+    let wanted = last_dimension(kind)?;
+    let found = names.len() as u64;
+    (found != 0 && found != wanted).then(|| {
+        let detail = format!(
+            "The input `{input}` is {kind}: it takes {wanted} numbers, but {found} names are given."
+        );
+        Diagnostic::error(
+            "wrong-number-of-names",
+            "as many names as numbers are needed",
+            at.clone(),
+            detail,
+        )
+        .help(format!(
+            "give {wanted} names, in the order in which the model was trained"
+        ))
+    })
+}
+
+fn check_labels(labels: &[String], model: &Model, at: &FieldPath) -> Option<Diagnostic> {
+    let (output, classes) = scores(model)?;
+    let found = labels.len() as u64;
+    (found != 0 && found != classes).then(|| {
+        let detail = format!(
+            "The output `{}` is {}: it has {classes} classes, but {found} labels are given.",
+            output.name, output.kind
+        );
+        Diagnostic::error(
+            "wrong-number-of-labels",
+            "as many labels as classes are needed",
+            at.clone(),
+            detail,
+        )
+        .help(format!("give {classes} labels, by class index"))
+    })
+}
+
+/// The output with a number for each class, and how many classes that are. A last dimension of 1
+/// says nothing of classes.
+fn scores(model: &Model) -> Option<(&Value, u64)> {
+    let is_score = |output: &&Value| model.outputs.len() == 1 || output.name.contains("prob");
+    let output = model.outputs.iter().find(is_score)?;
+    let Kind::Tensor { element, shape } = &output.kind else {
+        return None;
+    };
+    let floating = matches!(
+        element,
+        ElementType::Float16 | ElementType::Float32 | ElementType::Float64
+    );
+    let classes = last_dimension(&output.kind).filter(|classes| *classes > 1)?;
+    (floating && shape.rank() == Some(2)).then_some((output, classes))
+}
+
+fn last_dimension(kind: &Kind) -> Option<u64> {
+    let Kind::Tensor { shape, .. } = kind else {
+        return None;
+    };
+    match shape.0.as_ref()?.last()? {
+        Dimension::Fixed(length) => Some(*length),
+        Dimension::Symbolic(_) | Dimension::Unknown => None,
+    }
+}
+
+/// The most similar name, if it is similar enough to be a slip.
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let slips =
+        |other: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
+    let near = known.iter().map(|other| (slips(other), *other)).min()?;
+    (near.0 <= (name.chars().count() / 3).max(1)).then_some(near.1)
+}

@@ -1,0 +1,77 @@
+//! The configuration that the shim reads, compiled from the service and the model.
+
+use std::collections::BTreeMap;
+
+use mlfn_core::{Function, HttpMethod, PackageSpec, Service, Trigger};
+use mlfn_model::Model;
+use mlfn_shim_contract::{
+    CONFIG_FORMAT, InputConfig, LIBRARY_FOLDER, OutputConfig, Route, ShimConfig,
+};
+
+use crate::check::tensor_name;
+use crate::layout::LIBRARY;
+
+/// Everything that the shim has to know, except the digest of the model, which stays empty.
+pub(crate) fn compile(
+    service: &Service,
+    function: &Function,
+    model: &Model,
+    spec: &PackageSpec,
+    model_path: String,
+) -> ShimConfig {
+    ShimConfig {
+        format: CONFIG_FORMAT,
+        service: service.name.to_string(),
+        stage: service.stage.to_string(),
+        function: function.name.to_string(),
+        model: model_path,
+        model_sha256: String::new(),
+        library: format!("{LIBRARY_FOLDER}/{LIBRARY}"),
+        inputs: inputs(function, model),
+        output: OutputConfig {
+            labels: function.output.labels.clone(),
+            probability: function.output.probability.clone(),
+        },
+        example: function.example.clone(),
+        max_request: spec.max_request,
+        max_response: spec.max_response,
+        timeout: function.timeout.get(),
+        routes: routes(function),
+    }
+}
+
+/// By the tensors' own names, where the manifest may say `features`.
+fn inputs(function: &Function, model: &Model) -> BTreeMap<String, InputConfig> {
+    let input = |(name, spec): (&String, &mlfn_core::InputSpec)| {
+        let tensor = tensor_name(name, &model.inputs).unwrap_or(name);
+        (
+            tensor.to_owned(),
+            InputConfig {
+                names: spec.names.clone(),
+            },
+        )
+    };
+    function.inputs.iter().map(input).collect()
+}
+
+fn routes(function: &Function) -> Vec<Route> {
+    let route = |trigger: &Trigger| match trigger {
+        Trigger::Http(http) => Some(Route {
+            method: method(http.method).to_owned(),
+            path: http.path.clone(),
+        }),
+        _ => None,
+    };
+    function.triggers.iter().filter_map(route).collect()
+}
+
+fn method(method: HttpMethod) -> &'static str {
+    match method {
+        HttpMethod::Get => "GET",
+        HttpMethod::Post => "POST",
+        HttpMethod::Put => "PUT",
+        HttpMethod::Patch => "PATCH",
+        HttpMethod::Delete => "DELETE",
+        HttpMethod::Any => "ANY",
+    }
+}

@@ -1,0 +1,226 @@
+//! Whether an artifact fits, before anything is uploaded.
+
+use mlfn_core::{Artifact, ArtifactPart, PartKind, Route, RouteSpec};
+use serde::Serialize;
+
+/// What an artifact weighs, part by part, and which ways to the cloud it may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Table {
+    /// One for each part, then the whole archive.
+    pub rows: Vec<Row>,
+    /// One for each way that the cloud has, the preferred first.
+    pub routes: Vec<RouteRow>,
+}
+
+/// The weight of a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// `config`, `model`, `shim`, `runtime` or `total`.
+    pub part: &'static str,
+    /// Bytes of the files.
+    pub size: u64,
+    /// Bytes in the archive.
+    pub packed: u64,
+}
+
+/// A way to the cloud, and whether the artifact may take it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteRow {
+    /// E.g. `direct zip`.
+    pub name: &'static str,
+    /// The most bytes of the archive.
+    pub max_packed: Option<u64>,
+    /// The most bytes of all files in it.
+    pub max_unpacked: Option<u64>,
+    /// Bytes over the limit of the archive; 0 if it fits.
+    pub packed_over: u64,
+    /// Bytes over the limit of the files; 0 if they fit.
+    pub unpacked_over: u64,
+    /// Whether this is the way that the artifact takes.
+    pub chosen: bool,
+}
+
+/// What `artifact` weighs, beside the limits of `routes` (those of its `PackageSpec`).
+pub fn table(artifact: &Artifact, routes: &[RouteSpec]) -> Table {
+    let part = |part: &ArtifactPart| Row {
+        part: part.kind.as_str(),
+        size: part.unpacked,
+        packed: part.packed,
+    };
+    let mut rows: Vec<_> = artifact.parts.iter().map(part).collect();
+    rows.push(Row {
+        part: "total",
+        size: artifact.unpacked,
+        packed: artifact.packed,
+    });
+    let mut routes: Vec<_> = routes
+        .iter()
+        .map(|route| row(route, artifact.packed, artifact.unpacked))
+        .collect();
+    if let Some(chosen) = routes.iter_mut().find(|route| route.fits()) {
+        chosen.chosen = true;
+    }
+    Table { rows, routes }
+}
+
+impl RouteRow {
+    /// Whether the artifact is within both limits.
+    pub fn fits(&self) -> bool {
+        self.packed_over == 0 && self.unpacked_over == 0
+    }
+}
+
+/// The first way that takes the artifact, or what to do if there is none.
+pub(crate) fn choose(
+    packed: u64,
+    unpacked: u64,
+    parts: &[ArtifactPart],
+    routes: &[RouteSpec],
+) -> Route {
+    let rows: Vec<_> = routes
+        .iter()
+        .map(|route| row(route, packed, unpacked))
+        .collect();
+    match rows.iter().find(|row| row.fits()) {
+        Some(row) => Route::Fits {
+            name: row.name,
+            max_packed: row.max_packed,
+            max_unpacked: row.max_unpacked,
+        },
+        None => Route::TooLarge {
+            advice: advice(&rows, parts),
+        },
+    }
+}
+
+fn row(route: &RouteSpec, packed: u64, unpacked: u64) -> RouteRow {
+    let over = |size: u64, limit: Option<u64>| limit.map_or(0, |limit| size.saturating_sub(limit));
+    RouteRow {
+        name: route.name,
+        max_packed: route.max_packed,
+        max_unpacked: route.max_unpacked,
+        packed_over: over(packed, route.max_packed),
+        unpacked_over: over(unpacked, route.max_unpacked),
+        chosen: false,
+    }
+}
+
+fn advice(rows: &[RouteRow], parts: &[ArtifactPart]) -> String {
+    let mut sentences: Vec<_> = rows.iter().flat_map(complaints).collect();
+    let heaviest = parts.iter().max_by_key(|part| part.unpacked);
+    sentences.push(match heaviest {
+        Some(part) if part.kind == PartKind::Model => format!(
+            "The model is {} of it: make it smaller (float16 weights halve it, int8 weights quarter it), \
+             or choose a provider or engine that takes more.",
+            human(part.unpacked)
+        ),
+        _ => "Choose a provider or engine that takes more.".to_owned(),
+    });
+    sentences.join(" ")
+}
+
+fn complaints(row: &RouteRow) -> Vec<String> {
+    let complaint = |what: &str, over: u64, limit: Option<u64>| {
+        let limit = limit.filter(|_| over > 0)?;
+        Some(format!(
+            "`{}` takes {what} of {}: this is {} over it.",
+            row.name,
+            human(limit),
+            human(over)
+        ))
+    };
+    let packed = complaint("an archive", row.packed_over, row.max_packed);
+    let unpacked = complaint("files", row.unpacked_over, row.max_unpacked);
+    packed.into_iter().chain(unpacked).collect()
+}
+
+/// `1536` -> `1.5 KiB`; rounded up, so that nothing over a limit is called 0.
+fn human(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        0..1024 => return format!("{bytes} bytes"),
+        1024..0x10_0000 => (1024, "KiB"),
+        0x10_0000..0x4000_0000 => (0x10_0000, "MiB"),
+        _ => (0x4000_0000, "GiB"),
+    };
+    let tenths = (u128::from(bytes) * 10).div_ceil(unit);
+    match tenths % 10 {
+        0 => format!("{} {name}", tenths / 10),
+        rest => format!("{}.{rest} {name}", tenths / 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mlfn_core::Digest;
+
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    const ROUTES: [RouteSpec; 2] = [
+        RouteSpec {
+            name: "direct zip",
+            max_packed: Some(50 * MIB),
+            max_unpacked: Some(250 * MIB),
+        },
+        RouteSpec {
+            name: "bucket",
+            max_packed: None,
+            max_unpacked: Some(250 * MIB),
+        },
+    ];
+
+    fn part(kind: PartKind, unpacked: u64) -> ArtifactPart {
+        ArtifactPart {
+            kind,
+            digest: Digest::of(b""),
+            unpacked,
+            packed: unpacked,
+        }
+    }
+
+    #[track_caller]
+    fn check(packed: u64, unpacked: u64, expected: Result<&str, &str>) {
+        let parts = [
+            part(PartKind::Model, unpacked - 30 * MIB),
+            part(PartKind::Runtime, 30 * MIB),
+        ];
+        match (choose(packed, unpacked, &parts, &ROUTES), expected) {
+            (Route::Fits { name, .. }, Ok(expected)) => assert_eq!(name, expected),
+            (Route::TooLarge { advice }, Err(expected)) => assert_eq!(advice, expected),
+            (found, _) => panic!("{found:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_way_that_fits_is_taken() {
+        check(50 * MIB, 100 * MIB, Ok("direct zip"));
+        check(50 * MIB + 1, 100 * MIB, Ok("bucket"));
+        check(240 * MIB, 250 * MIB, Ok("bucket"));
+        check(
+            240 * MIB,
+            250 * MIB + 1,
+            Err(
+                "`direct zip` takes an archive of 50 MiB: this is 190 MiB over it. \
+                 `direct zip` takes files of 250 MiB: this is 1 bytes over it. \
+                 `bucket` takes files of 250 MiB: this is 1 bytes over it. \
+                 The model is 220.1 MiB of it: make it smaller (float16 weights halve it, int8 weights \
+                 quarter it), or choose a provider or engine that takes more.",
+            ),
+        );
+    }
+
+    #[test]
+    fn sizes_are_rounded_up() {
+        let table = [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1025, "1.1 KiB"),
+            (MIB, "1 MiB"),
+        ];
+        for (bytes, text) in table {
+            assert_eq!(human(bytes), text);
+        }
+        assert_eq!(human(3 * 1024 * MIB), "3 GiB");
+    }
+}
