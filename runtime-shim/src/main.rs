@@ -1,1 +1,83 @@
-fn main() {}
+//! The bootstrap that is packaged with a model: it answers requests with predictions, in the
+//! protocol of whichever platform started it.
+//!
+//! - `platform`: the protocols; they know the environment and HTTP, and nothing of tensors
+//! - `handler`: a request's bytes -> an answer's bytes; knows no platform
+//! - `codec`: JSON <-> tensors
+//! - `engine`: what runs a model; ONNX Runtime behind a trait
+//! - `tensor`: the values that go between codec and engine
+//! - `config`: where the package is, and what it and the environment say
+//! - `log`: one JSON object a line on standard output
+//! - `shutdown`: SIGTERM and SIGINT
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+use config::Environment;
+use log::{Level, Style};
+
+mod codec;
+mod config;
+mod engine;
+mod handler;
+mod log;
+mod platform;
+mod shutdown;
+mod tensor;
+
+/// Threads for reading requests and running models. More would only wait for each other: the
+/// number of requests at a time is bounded by the platforms, and a session runs one at a time.
+const BLOCKING_THREADS: usize = 8;
+
+fn main() -> ExitCode {
+    let environment = Environment::read();
+    log::init(Style {
+        level: environment.level(),
+        google: environment.is_google(),
+    });
+    std::panic::set_hook(Box::new(log_panic));
+    match run(&environment) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::write(Level::Error, &chain(&*error), &[]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(environment: &Environment) -> Result<(), Box<dyn Error>> {
+    let runtime = runtime()?;
+    let result = runtime.block_on(platform::serve(environment));
+    // A model that is still running must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+/// One thread speaks HTTP; models run on others, so that it is always there to answer.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// A panic ends one request and not the process; it belongs into the log like everything else.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let message = panic
+        .payload_as_str()
+        .unwrap_or("a panic without a message");
+    let at = panic.location().map(ToString::to_string);
+    log::write(Level::Error, message, &[("panic_at", at.into())]);
+}

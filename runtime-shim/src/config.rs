@@ -1,0 +1,262 @@
+//! Where the package is, what its configuration says, and what the environment says. The only
+//! code that reads environment variables.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+use mlfn_shim_contract::{CONFIG_FILE, CONFIG_FORMAT, ShimConfig, env as names};
+
+use crate::log::Level;
+
+/// AWS sets it; in MiB.
+const LAMBDA_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+
+/// Azure's host sets it: the folder of the app.
+const AZURE_ROOT: &str = "FUNCTIONS_APP_ROOT_PATH";
+
+/// Google sets it in every container.
+const GOOGLE_SERVICE: &str = "K_SERVICE";
+
+/// Set by some of Google's runtimes, and by users who want traces in the log.
+const GOOGLE_PROJECT: &str = "GOOGLE_CLOUD_PROJECT";
+
+/// Lambda gives one vCPU for so much memory, in MiB:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>.
+const LAMBDA_MEMORY_OF_A_CPU: u32 = 1769;
+
+/// Why the shim cannot start. Each says what to change.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// Started by hand, or by a platform that is not known.
+    #[error(
+        "no platform: none of {}, {} and {} is set; a platform sets one of them, for a local run \
+         set {}",
+        names::LAMBDA_RUNTIME_API,
+        names::AZURE_HANDLER_PORT,
+        names::PORT,
+        names::PORT
+    )]
+    NoPlatform,
+    /// A port that is no number.
+    #[error("{name} is `{value}`, which is not a port; set it to a number from 0 to 65535")]
+    BadPort {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// No package where one could be.
+    #[error(
+        "no {CONFIG_FILE} in {}; start the shim from its package, or set {} to the package's folder",
+        .looked.join(" or "), names::ROOT
+    )]
+    NoPackage {
+        /// The folders in which it was looked for.
+        looked: Vec<String>,
+    },
+    /// The file is there and cannot be read.
+    #[error("cannot read the configuration of the package")]
+    Unreadable(#[source] std::io::Error),
+    /// The file is not what the packager writes.
+    #[error("{path} is not a configuration of this shim; package again with the same mlfn")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The file is from another time.
+    #[error(
+        "{path} has the format {found}, this shim reads {CONFIG_FORMAT}; package again with the \
+         same mlfn"
+    )]
+    OtherFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+}
+
+/// Which protocol the shim speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PlatformChoice {
+    /// The Lambda Runtime API at this `host:port`.
+    Lambda(String),
+    /// Azure's custom handler on this port of the loopback interface.
+    Azure(u16),
+    /// HTTP on this port of every interface.
+    Http(u16),
+}
+
+/// What the environment says, read once.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    root: Option<String>,
+    log: Option<String>,
+    lambda_api: Option<String>,
+    lambda_root: Option<String>,
+    lambda_memory: Option<String>,
+    azure_port: Option<String>,
+    azure_root: Option<String>,
+    port: Option<String>,
+    google: bool,
+    google_project: Option<String>,
+}
+
+impl Environment {
+    /// Of this process.
+    pub(crate) fn read() -> Self {
+        Self {
+            root: variable(names::ROOT),
+            log: variable(names::LOG),
+            lambda_api: variable(names::LAMBDA_RUNTIME_API),
+            lambda_root: variable(names::LAMBDA_TASK_ROOT),
+            lambda_memory: variable(LAMBDA_MEMORY),
+            azure_port: variable(names::AZURE_HANDLER_PORT),
+            azure_root: variable(AZURE_ROOT),
+            port: variable(names::PORT),
+            google: variable(GOOGLE_SERVICE).is_some(),
+            google_project: variable(GOOGLE_PROJECT),
+        }
+    }
+
+    /// How much is logged.
+    pub(crate) fn level(&self) -> Level {
+        Level::from_name(self.log.as_deref())
+    }
+
+    /// Whether Google collects the logs.
+    pub(crate) fn is_google(&self) -> bool {
+        self.google
+    }
+
+    /// The project at Google, if it is known.
+    pub(crate) fn google_project(&self) -> Option<String> {
+        self.google_project.clone()
+    }
+
+    /// The protocol, by the variable that only its platform sets.
+    pub(crate) fn platform(&self) -> Result<PlatformChoice, ConfigError> {
+        if let Some(api) = &self.lambda_api {
+            return Ok(PlatformChoice::Lambda(api.clone()));
+        }
+        if let Some(value) = &self.azure_port {
+            return port(names::AZURE_HANDLER_PORT, value).map(PlatformChoice::Azure);
+        }
+        match &self.port {
+            Some(value) => port(names::PORT, value).map(PlatformChoice::Http),
+            None => Err(ConfigError::NoPlatform),
+        }
+    }
+
+    /// How many threads one operator may use: as many as there are processors to pay for, and no
+    /// more, because threads beyond the share are throttled together.
+    pub(crate) fn threads(&self) -> usize {
+        // Knows the affinity mask and the quota of control groups.
+        let available = available_parallelism().map_or(1, usize::from);
+        match self
+            .lambda_memory
+            .as_deref()
+            .and_then(|memory| memory.parse().ok())
+        {
+            Some(memory) => lambda_threads(memory).min(available),
+            None => available,
+        }
+    }
+
+    fn roots(&self) -> Vec<PathBuf> {
+        if let Some(root) = &self.root {
+            return vec![root.into()];
+        }
+        let set = [&self.lambda_root, &self.azure_root].into_iter().flatten();
+        let beside = env::current_exe().ok();
+        let beside = beside.as_deref().and_then(Path::parent);
+        set.map(PathBuf::from)
+            .chain(beside.map(Path::to_path_buf))
+            .collect()
+    }
+}
+
+/// Lambda shows two processors to functions that may use a fraction of one.
+fn lambda_threads(memory: u32) -> usize {
+    let rounded = (memory + LAMBDA_MEMORY_OF_A_CPU / 2) / LAMBDA_MEMORY_OF_A_CPU;
+    usize::try_from(rounded.max(1)).unwrap_or(1)
+}
+
+/// An empty variable counts as one that is not set.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the shim's place to read them"
+)]
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn port(name: &'static str, value: &str) -> Result<u16, ConfigError> {
+    let value = value.trim();
+    value.parse().map_err(|_| ConfigError::BadPort {
+        name,
+        value: value.to_owned(),
+    })
+}
+
+/// A package on disk.
+#[derive(Debug)]
+pub(crate) struct Package {
+    root: PathBuf,
+    /// Its configuration.
+    pub(crate) config: ShimConfig,
+}
+
+impl Package {
+    /// Finds and reads it.
+    pub(crate) fn find(environment: &Environment) -> Result<Self, ConfigError> {
+        let roots = environment.roots();
+        match roots.iter().find(|root| root.join(CONFIG_FILE).is_file()) {
+            Some(root) => Self::open(root),
+            None => Err(ConfigError::NoPackage {
+                looked: roots
+                    .iter()
+                    .map(|root| root.display().to_string())
+                    .collect(),
+            }),
+        }
+    }
+
+    fn open(root: &Path) -> Result<Self, ConfigError> {
+        /// The part that every format has.
+        #[derive(serde::Deserialize)]
+        struct Probe {
+            format: u32,
+        }
+        let path = root.join(CONFIG_FILE);
+        let text = fs_err::read(&path).map_err(ConfigError::Unreadable)?;
+        let malformed = |source| ConfigError::Malformed {
+            path: path.clone(),
+            source,
+        };
+        let Probe { format } = serde_json::from_slice(&text).map_err(malformed)?;
+        if format != CONFIG_FORMAT {
+            return Err(ConfigError::OtherFormat {
+                path,
+                found: format,
+            });
+        }
+        Ok(Self {
+            root: root.to_path_buf(),
+            config: serde_json::from_slice(&text).map_err(malformed)?,
+        })
+    }
+
+    /// The model file.
+    pub(crate) fn model(&self) -> PathBuf {
+        self.root.join(&self.config.model)
+    }
+
+    /// The inference library.
+    pub(crate) fn library(&self) -> PathBuf {
+        self.root.join(&self.config.library)
+    }
+}

@@ -1,0 +1,309 @@
+//! ONNX Runtime, loaded from the library that lies in the package.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use half::{bf16, f16};
+use ort::ErrorCode;
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::{
+    DynMapValueType, DynSequenceValueType, DynValue, DynValueTypeMarker,
+    PrimitiveTensorElementType, Tensor as OrtTensor, TensorElementType, ValueType,
+};
+
+use super::{Dim, Engine, EngineError, Input, InputKind, Signature};
+use crate::log::{self, Level};
+use crate::tensor::{Data, Element, ElementType, Tensor, Value};
+
+/// A session of ONNX Runtime.
+pub(crate) struct OnnxRuntime {
+    signature: Signature,
+    // The `ort` crate asks for `&mut` because parts of ONNX Runtime (allocators, statistics) are
+    // not safe to share between threads, whatever its manual says of `Run`. Parsing and printing
+    // of other requests go on meanwhile.
+    session: Mutex<Session>,
+}
+
+impl OnnxRuntime {
+    /// Loads the library, then the model. `threads` is how many one operator may use.
+    pub(crate) fn load(library: &Path, model: &Path, threads: usize) -> Result<Self, EngineError> {
+        let environment = environment(library)?;
+        let session = session(&environment, model, threads)
+            .map_err(|error| EngineError::Model(error.message().to_owned()))?;
+        let signature = Signature {
+            inputs: session.inputs().iter().map(input).collect(),
+            outputs: session
+                .outputs()
+                .iter()
+                .map(|o| o.name().to_owned())
+                .collect(),
+        };
+        Ok(Self {
+            signature,
+            session: Mutex::new(session),
+        })
+    }
+}
+
+impl Engine for OnnxRuntime {
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Value>, EngineError> {
+        let inputs = inputs
+            .into_iter()
+            .map(to_ort)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(run_error)?;
+        // A panic in an earlier request left the session as it was: it is used by one call only.
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let outputs = session.run(inputs.as_slice()).map_err(run_error)?;
+        outputs
+            .into_iter()
+            .map(|(name, value)| from_ort(name, value))
+            .collect()
+    }
+}
+
+fn environment(library: &Path) -> Result<Environment, EngineError> {
+    let failed = |error: &dyn ToString| EngineError::Library(error.to_string());
+    let environment = ort::init_from(library)
+        .map_err(|error| failed(&error))?
+        .with_name("mlfn")
+        .with_telemetry(false)
+        .with_logger(Arc::new(forward))
+        .build()
+        .map_err(|error| failed(&error))?;
+    environment.set_log_level(LogLevel::Error);
+    Ok(environment)
+}
+
+/// ONNX Runtime's own messages. Errors come back as results too, so they are worth a line only to
+/// somebody who looks for details.
+fn forward(level: LogLevel, _category: &str, _id: &str, location: &str, message: &str) {
+    let level = match level {
+        LogLevel::Fatal => Level::Error,
+        LogLevel::Error => Level::Debug,
+        LogLevel::Warning | LogLevel::Info | LogLevel::Verbose => return,
+    };
+    log::write(level, message, &[("at", location.into())]);
+}
+
+fn session(environment: &Environment, model: &Path, threads: usize) -> ort::Result<Session> {
+    // Threads that spin while they wait for work burn the CPU time that functions are billed for.
+    Session::builder(environment)?
+        .with_intra_threads(threads)?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?
+        .with_log_level(LogLevel::Error)?
+        .commit_from_file(model)
+}
+
+fn input(outlet: &ort::value::Outlet) -> Input {
+    Input {
+        name: outlet.name().to_owned(),
+        kind: kind(outlet.dtype()),
+    }
+}
+
+fn kind(of: &ValueType) -> InputKind {
+    let ValueType::Tensor {
+        ty,
+        shape,
+        dimension_symbols,
+    } = of
+    else {
+        return InputKind::Unsupported(describe(of));
+    };
+    let Some(element) = element(*ty) else {
+        return InputKind::Unsupported(describe(of));
+    };
+    let dims = shape.iter().zip(dimension_symbols.iter());
+    InputKind::Tensor {
+        element,
+        dims: dims.map(|(size, symbol)| dim(*size, symbol)).collect(),
+    }
+}
+
+/// ONNX Runtime says -1 for a size that the graph leaves open.
+fn dim(size: i64, symbol: &str) -> Dim {
+    match usize::try_from(size) {
+        Ok(size) => Dim::Fixed(size),
+        Err(_) if symbol.is_empty() => Dim::Any,
+        Err(_) => Dim::Symbol(symbol.to_owned()),
+    }
+}
+
+fn element(of: TensorElementType) -> Option<ElementType> {
+    Some(match of {
+        TensorElementType::Bool => ElementType::Bool,
+        TensorElementType::Int8 => ElementType::Int8,
+        TensorElementType::Int16 => ElementType::Int16,
+        TensorElementType::Int32 => ElementType::Int32,
+        TensorElementType::Int64 => ElementType::Int64,
+        TensorElementType::Uint8 => ElementType::Uint8,
+        TensorElementType::Uint16 => ElementType::Uint16,
+        TensorElementType::Uint32 => ElementType::Uint32,
+        TensorElementType::Uint64 => ElementType::Uint64,
+        TensorElementType::Float16 => ElementType::Float16,
+        TensorElementType::Bfloat16 => ElementType::Bfloat16,
+        TensorElementType::Float32 => ElementType::Float32,
+        TensorElementType::Float64 => ElementType::Float64,
+        TensorElementType::String => ElementType::String,
+        _ => return None,
+    })
+}
+
+/// A type in ONNX's words.
+fn describe(of: &ValueType) -> String {
+    let name = |ty: &TensorElementType| {
+        element(*ty).map_or_else(|| format!("{ty:?}").to_lowercase(), |e| e.name().to_owned())
+    };
+    match of {
+        ValueType::Tensor { ty, .. } => name(ty),
+        ValueType::Sequence(inner) => format!("sequence({})", describe(inner)),
+        ValueType::Optional(inner) => format!("optional({})", describe(inner)),
+        ValueType::Map { key, value } => format!("map({}, {})", name(key), name(value)),
+    }
+}
+
+fn to_ort(tensor: Tensor) -> ort::Result<SessionInputValue<'static>> {
+    fn plain<T>(shape: Vec<usize>, values: Vec<T>) -> ort::Result<DynValue>
+    where
+        T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
+    {
+        OrtTensor::from_array((shape, values)).map(OrtTensor::into_dyn)
+    }
+    let shape = tensor.shape;
+    let value = match tensor.data {
+        Data::Bool(values) => plain(shape, values),
+        Data::Int8(values) => plain(shape, values),
+        Data::Int16(values) => plain(shape, values),
+        Data::Int32(values) => plain(shape, values),
+        Data::Int64(values) => plain(shape, values),
+        Data::Uint8(values) => plain(shape, values),
+        Data::Uint16(values) => plain(shape, values),
+        Data::Uint32(values) => plain(shape, values),
+        Data::Uint64(values) => plain(shape, values),
+        Data::Float16(values) => plain(shape, values),
+        Data::Bfloat16(values) => plain(shape, values),
+        Data::Float32(values) => plain(shape, values),
+        Data::Float64(values) => plain(shape, values),
+        Data::String(values) => {
+            OrtTensor::from_string_array((shape, values.as_slice())).map(OrtTensor::into_dyn)
+        }
+    };
+    value.map(SessionInputValue::from)
+}
+
+fn from_ort(name: &str, value: DynValue) -> Result<Value, EngineError> {
+    match value.dtype().clone() {
+        ValueType::Tensor { ty, .. } => from_tensor(name, &value, ty).map(Value::Tensor),
+        ValueType::Sequence(_) => {
+            let sequence = value
+                .downcast::<DynSequenceValueType>()
+                .map_err(run_error)?;
+            let items = sequence
+                .try_extract_sequence::<DynValueTypeMarker>()
+                .map_err(run_error)?;
+            let items = items.into_iter().map(|item| from_ort(name, item));
+            Ok(Value::Sequence(items.collect::<Result<_, _>>()?))
+        }
+        ValueType::Map { key, value: of } => from_map(name, value, key, of),
+        other @ ValueType::Optional(_) => Err(unsupported(name, &describe(&other))),
+    }
+}
+
+fn from_tensor(
+    name: &str,
+    value: &DynValue,
+    element: TensorElementType,
+) -> Result<Tensor, EngineError> {
+    match element {
+        TensorElementType::Bool => primitive::<bool>(value),
+        TensorElementType::Int8 => primitive::<i8>(value),
+        TensorElementType::Int16 => primitive::<i16>(value),
+        TensorElementType::Int32 => primitive::<i32>(value),
+        TensorElementType::Int64 => primitive::<i64>(value),
+        TensorElementType::Uint8 => primitive::<u8>(value),
+        TensorElementType::Uint16 => primitive::<u16>(value),
+        TensorElementType::Uint32 => primitive::<u32>(value),
+        TensorElementType::Uint64 => primitive::<u64>(value),
+        TensorElementType::Float16 => primitive::<f16>(value),
+        TensorElementType::Bfloat16 => primitive::<bf16>(value),
+        TensorElementType::Float32 => primitive::<f32>(value),
+        TensorElementType::Float64 => primitive::<f64>(value),
+        TensorElementType::String => value
+            .try_extract_strings()
+            .map(|(shape, values)| tensor(shape, Data::String(values))),
+        other => return Err(unsupported(name, &format!("{other:?}").to_lowercase())),
+    }
+    .map_err(run_error)
+}
+
+fn primitive<T: PrimitiveTensorElementType + Element>(value: &DynValue) -> ort::Result<Tensor> {
+    let (shape, values) = value.try_extract_tensor::<T>()?;
+    Ok(tensor(shape, T::pack(values.to_vec())))
+}
+
+fn tensor(shape: &ort::value::Shape, data: Data) -> Tensor {
+    // Sizes of a tensor that exists are never negative.
+    let shape = shape.iter().map(|size| usize::try_from(*size).unwrap_or(0));
+    Tensor {
+        shape: shape.collect(),
+        data,
+    }
+}
+
+fn from_map(
+    name: &str,
+    value: DynValue,
+    key: TensorElementType,
+    of: TensorElementType,
+) -> Result<Value, EngineError> {
+    use TensorElementType::{Float32, Float64, Int64, String as Text};
+    let value = value.downcast::<DynMapValueType>().map_err(run_error)?;
+    macro_rules! extract {
+        ($key:ty, $value:ty) => {{
+            let pairs = value
+                .try_extract_key_values::<$key, $value>()
+                .map_err(run_error)?;
+            let (keys, values) = pairs.into_iter().unzip();
+            Ok(Value::Map {
+                keys: <$key>::pack(keys),
+                values: <$value>::pack(values),
+            })
+        }};
+    }
+    // The types of map that ONNX Runtime has.
+    match (key, of) {
+        (Int64, Float32) => extract!(i64, f32),
+        (Int64, Float64) => extract!(i64, f64),
+        (Int64, Int64) => extract!(i64, i64),
+        (Text, Float32) => extract!(String, f32),
+        (Text, Float64) => extract!(String, f64),
+        (Text, Int64) => extract!(String, i64),
+        _ => Err(unsupported(
+            name,
+            &describe(&ValueType::Map { key, value: of }),
+        )),
+    }
+}
+
+fn unsupported(name: &str, what: &str) -> EngineError {
+    EngineError::Run(format!(
+        "its output `{name}` is {what}, which JSON cannot carry"
+    ))
+}
+
+fn run_error(error: ort::Error) -> EngineError {
+    let message = error.message().to_owned();
+    match error.code() {
+        ErrorCode::InvalidArgument => EngineError::Refused(message),
+        _ => EngineError::Run(message),
+    }
+}

@@ -1,0 +1,95 @@
+//! A request's bytes -> an answer's bytes. Knows no platform.
+
+use std::time::{Duration, Instant};
+
+use mlfn_shim_contract::ShimConfig;
+use serde_json::value::RawValue;
+
+use crate::codec::expected::expected;
+use crate::codec::failure::{Code, Failure};
+use crate::codec::names::Names;
+use crate::codec::{request, response};
+use crate::engine::Engine;
+
+/// A loaded model and how to speak with it.
+pub(crate) struct Handler {
+    engine: Box<dyn Engine>,
+    config: ShimConfig,
+    names: Names,
+    expected: Option<Box<RawValue>>,
+}
+
+/// Where the time of a request went.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Timings {
+    /// Reading the JSON.
+    pub(crate) parse: Duration,
+    /// In the model.
+    pub(crate) run: Duration,
+    /// Writing the JSON.
+    pub(crate) write: Duration,
+}
+
+impl Handler {
+    /// For a model.
+    pub(crate) fn new(engine: Box<dyn Engine>, config: ShimConfig) -> Self {
+        let names = Names::new(engine.signature(), &config.inputs);
+        let expected = expected(engine.signature(), &names, config.example.as_ref());
+        Self {
+            engine,
+            config,
+            names,
+            expected,
+        }
+    }
+
+    /// What the model expects, as JSON for failures.
+    pub(crate) fn expected(&self) -> Option<&RawValue> {
+        self.expected.as_deref()
+    }
+
+    /// The configuration of the package.
+    pub(crate) fn config(&self) -> &ShimConfig {
+        &self.config
+    }
+
+    /// Whether a key at the top of a request means an input or a feature, so that the request
+    /// cannot be an envelope of a platform.
+    pub(crate) fn knows(&self, key: &str) -> bool {
+        let mut inputs = self.engine.signature().inputs.iter();
+        inputs.any(|input| input.name == key || self.names.of(&input.name).iter().any(|n| n == key))
+    }
+
+    /// Answers one request in the simple format.
+    pub(crate) fn handle(&self, body: &[u8], timings: &mut Timings) -> Result<Vec<u8>, Failure> {
+        let signature = self.engine.signature();
+        let start = Instant::now();
+        let request = request::read(body, signature, &self.names);
+        timings.parse += start.elapsed();
+        let request = request?;
+        let rows = request.rows;
+
+        let start = Instant::now();
+        let values = self.engine.run(request.inputs);
+        timings.run += start.elapsed();
+        let values = values?;
+
+        let start = Instant::now();
+        let answer = response::write(&signature.outputs, &values, &self.config.output, rows);
+        timings.write += start.elapsed();
+        self.limit(answer?)
+    }
+
+    /// The platform would refuse it with less of an explanation.
+    fn limit(&self, answer: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let (size, limit) = (answer.len() as u64, self.config.max_response);
+        if size <= limit {
+            return Ok(answer);
+        }
+        let message = format!(
+            "the answer has {size} bytes, but at most {limit} can be sent; send fewer samples in \
+             one request, or let the model answer less"
+        );
+        Err(Failure::new(Code::ResponseTooLarge, message))
+    }
+}

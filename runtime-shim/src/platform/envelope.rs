@@ -1,0 +1,63 @@
+//! Requests inside of other JSON.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::codec::failure::{Code, Failure};
+
+/// The first key of a JSON object, if it can be read without effort. Envelopes are told from
+/// requests by it, so that a large request is not read twice.
+pub(crate) fn first_key(body: &[u8]) -> Option<&str> {
+    let body = body.trim_ascii_start().strip_prefix(b"{")?;
+    let body = body.trim_ascii_start().strip_prefix(b"\"")?;
+    let end = body.iter().position(|byte| *byte == b'"')?;
+    std::str::from_utf8(&body[..end]).ok()
+}
+
+/// Base64, as envelopes carry bytes. `what` is for the message.
+pub(crate) fn from_base64(text: &str, what: &str) -> Result<Vec<u8>, Failure> {
+    STANDARD.decode(text.trim()).map_err(|error| {
+        let message = format!("{what} is not base64: {error}");
+        Failure::new(Code::NotJson, message)
+    })
+}
+
+/// A text that may be encoded.
+pub(crate) fn bytes<'a>(
+    text: Cow<'a, str>,
+    is_base64: bool,
+    what: &str,
+) -> Result<Cow<'a, [u8]>, Failure> {
+    if is_base64 {
+        return from_base64(&text, what).map(Cow::Owned);
+    }
+    Ok(match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    })
+}
+
+/// Whether a body of this type can be a request. Clients that do not say are believed; so are
+/// those that say what curl says unless it is told better.
+pub(crate) fn check_content_type(value: Option<&str>) -> Result<(), Failure> {
+    let Some(value) = value else { return Ok(()) };
+    let essence = value
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let is_json = matches!(
+        essence.as_str(),
+        "" | "application/json" | "text/json" | "application/x-www-form-urlencoded"
+    ) || (essence.starts_with("application/") && essence.ends_with("+json"));
+    if is_json {
+        return Ok(());
+    }
+    let message = format!(
+        "the body is declared to be `{essence}`; send JSON with the header `content-type: application/json`"
+    );
+    Err(Failure::new(Code::WrongContentType, message))
+}

@@ -1,0 +1,223 @@
+//! Plain HTTP on `$PORT`: Cloud Run, Cloud Run functions, and everybody else. Events of Google
+//! arrive as CloudEvents or as Pub/Sub pushes.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use hyper::Method;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::net::TcpListener;
+
+use super::server::{self, Limits, Request, Response, json};
+use super::{Caller, Service, envelope, reply, routes};
+use crate::codec::failure::{Code, Failure, to_bytes};
+use crate::config::{Environment, Package};
+use crate::handler::{Handler, Timings};
+use crate::log::{self, Level};
+use crate::shutdown::Shutdown;
+
+/// Serves until the platform ends the process. The port is open before the model is loaded:
+/// platforms take that for a start, and requests wait.
+pub(super) async fn serve(
+    environment: &Environment,
+    port: u16,
+    shutdown: Shutdown,
+) -> Result<(), Box<dyn Error>> {
+    let package = Package::find(environment)?;
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
+    let at = listener.local_addr()?.to_string();
+    log::write(Level::Info, "listening", &[("address", at.into())]);
+    let limits = Limits::new(package.config.max_request);
+    let service = Service::start(package, environment.threads());
+    let project = environment.google_project();
+    server::serve(listener, limits, shutdown, move |request| {
+        respond(Arc::clone(&service), project.clone(), request)
+    })
+    .await;
+    Ok(())
+}
+
+async fn respond(service: Arc<Service>, project: Option<String>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    if matches!(head.method, Method::GET | Method::HEAD) && matches!(path, "/" | "/health") {
+        return health(&service);
+    }
+    // Events and schedules are posted to the root.
+    let is_root = path == "/" && head.method == Method::POST;
+    if !is_root && let Err(refusal) = routes::check(service.config(), head.method.as_str(), path) {
+        return refuse(&refusal);
+    }
+    let caller = caller(&service, &head.headers, project.as_deref());
+    let reply = service
+        .answer(caller, move |handler, timings| {
+            reply(handler, predict(handler, timings, &head.headers, &body))
+        })
+        .await;
+    json(reply.status(), reply.body)
+}
+
+/// `GET /`: what runs here, and whether it works.
+pub(super) fn health(service: &Service) -> Response {
+    #[derive(Serialize)]
+    struct Health<'a> {
+        service: &'a str,
+        function: &'a str,
+        status: &'a str,
+        model_sha256: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    }
+    let config = service.config();
+    let (status, failure) = service.status();
+    let health = Health {
+        service: &config.service,
+        function: &config.function,
+        status,
+        model_sha256: &config.model_sha256,
+        message: failure.as_ref().map(ToString::to_string),
+    };
+    let code = if failure.is_some() { 503 } else { 200 };
+    json(code, to_bytes(&health))
+}
+
+/// An answer to a request for something that is not there.
+pub(super) fn refuse(refusal: &routes::Refusal) -> Response {
+    let failure = &refusal.failure;
+    let mut response = json(failure.code.status(), failure.to_json(None));
+    let allow = refusal.allow.as_deref().map(HeaderValue::from_str);
+    if let Some(Ok(allow)) = allow {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+/// A header's value as text.
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn caller(service: &Service, headers: &HeaderMap, project: Option<&str>) -> Caller {
+    let trace = header(headers, "x-cloud-trace-context")
+        .and_then(|context| context.split(['/', ';']).next())
+        .filter(|trace| !trace.is_empty());
+    let id = ["function-execution-id", "x-request-id", "ce-id"]
+        .into_iter()
+        .find_map(|name| header(headers, name))
+        .or(trace)
+        .map_or_else(|| service.next_id(), str::to_owned);
+    let mut fields = Vec::new();
+    if let Some(trace) = trace {
+        // The field by which Google's log viewer shows the lines of a request together.
+        let trace = match project {
+            Some(project) => format!("projects/{project}/traces/{trace}"),
+            None => trace.to_owned(),
+        };
+        fields.push(("logging.googleapis.com/trace", trace.into()));
+    }
+    Caller { id, fields }
+}
+
+fn predict(
+    handler: &Handler,
+    timings: &mut Timings,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    let content_type = header(headers, CONTENT_TYPE.as_str());
+    let is_structured = content_type.is_some_and(|value| {
+        value
+            .to_ascii_lowercase()
+            .starts_with("application/cloudevents+json")
+    });
+    let body = if is_structured {
+        structured(body)?
+    } else {
+        envelope::check_content_type(content_type)?;
+        let event = header(headers, "ce-type").unwrap_or_default();
+        refuse_storage(event)?;
+        Cow::Borrowed(body)
+    };
+    let body = unwrap_push(handler, body)?;
+    handler.handle(&body, timings)
+}
+
+/// A CloudEvent in structured mode: <https://github.com/cloudevents/spec>, JSON event format.
+fn structured(body: &[u8]) -> Result<Cow<'_, [u8]>, Failure> {
+    #[derive(Deserialize)]
+    struct Event<'a> {
+        #[serde(borrow, default)]
+        r#type: Cow<'a, str>,
+        #[serde(borrow)]
+        data: Option<&'a RawValue>,
+        #[serde(borrow)]
+        data_base64: Option<Cow<'a, str>>,
+    }
+    let event: Event<'_> =
+        serde_json::from_slice(body).map_err(|error| not_json("event", &error))?;
+    refuse_storage(&event.r#type)?;
+    match (event.data, event.data_base64) {
+        (_, Some(data)) => envelope::bytes(data, true, "`data_base64`"),
+        (Some(data), None) => text_or_json(data),
+        (None, None) => Err(Failure::new(Code::EmptyBody, "the event has no data")),
+    }
+}
+
+/// JSON inside a text, or JSON as it is.
+fn text_or_json(data: &RawValue) -> Result<Cow<'_, [u8]>, Failure> {
+    if !data.get().starts_with('"') {
+        return Ok(Cow::Borrowed(data.get().as_bytes()));
+    }
+    let text: String =
+        serde_json::from_str(data.get()).map_err(|error| not_json("data", &error))?;
+    Ok(Cow::Owned(text.into_bytes()))
+}
+
+/// What Pub/Sub posts: <https://docs.cloud.google.com/pubsub/docs/push>. Through Eventarc the same
+/// arrives as the data of a CloudEvent.
+fn unwrap_push<'a>(handler: &Handler, body: Cow<'a, [u8]>) -> Result<Cow<'a, [u8]>, Failure> {
+    #[derive(Deserialize)]
+    struct Push<'a> {
+        #[serde(borrow)]
+        message: Option<Message<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        #[serde(borrow)]
+        data: Option<Cow<'a, str>>,
+    }
+    let key = envelope::first_key(&body).unwrap_or_default();
+    if !matches!(key, "message" | "subscription" | "deliveryAttempt") || handler.knows(key) {
+        // An object of Cloud Storage announces itself with this key.
+        return match key {
+            "kind" if !handler.knows(key) => Err(storage_event()),
+            _ => Ok(body),
+        };
+    }
+    let push: Push<'_> =
+        serde_json::from_slice(&body).map_err(|error| not_json("message", &error))?;
+    let data = push.message.and_then(|message| message.data);
+    let data = data.ok_or_else(|| Failure::new(Code::EmptyBody, "the message has no data"))?;
+    envelope::from_base64(&data, "`message.data`").map(Cow::Owned)
+}
+
+fn refuse_storage(event: &str) -> Result<(), Failure> {
+    match event.starts_with("google.cloud.storage.") {
+        true => Err(storage_event()),
+        false => Ok(()),
+    }
+}
+
+fn storage_event() -> Failure {
+    let message = "this is an event of Cloud Storage, which only names an object; fetching the \
+                   object comes with the deploy of storage triggers";
+    Failure::new(Code::UnsupportedEvent, message)
+}
+
+fn not_json(what: &str, error: &serde_json::Error) -> Failure {
+    Failure::new(Code::NotJson, format!("the {what} is not JSON: {error}"))
+}

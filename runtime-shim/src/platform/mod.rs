@@ -1,0 +1,273 @@
+//! The protocols of the platforms. Nothing here knows tensors.
+//!
+//! - this file: what they share: the model while it loads, and the life of a request
+//! - `lambda`, `azure`, `http`: one protocol each
+//! - `server`: the HTTP server of the latter two
+//! - `routes`: which paths and methods a function answers
+//! - `envelope`: requests inside of other JSON
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use mlfn_shim_contract::ShimConfig;
+use serde_json::Value as Json;
+use tokio::sync::watch;
+use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::timeout;
+
+use crate::codec::failure::{Code, Failure};
+use crate::config::{Environment, Package, PlatformChoice};
+use crate::engine::onnxruntime::OnnxRuntime;
+use crate::handler::{Handler, Timings};
+use crate::log::{self, Level};
+use crate::shutdown::Shutdown;
+
+mod azure;
+mod envelope;
+mod http;
+mod lambda;
+mod routes;
+mod server;
+
+/// Speaks the environment's protocol until the platform ends the process.
+pub(crate) async fn serve(environment: &Environment) -> Result<(), Box<dyn Error>> {
+    let platform = environment.platform()?;
+    let shutdown = Shutdown::on_signals()?;
+    match platform {
+        PlatformChoice::Lambda(api) => lambda::serve(environment, &api, shutdown).await?,
+        PlatformChoice::Azure(port) => azure::serve(environment, port, shutdown).await?,
+        PlatformChoice::Http(port) => http::serve(environment, port, shutdown).await?,
+    }
+    log::write(Level::Info, "stopped", &[]);
+    Ok(())
+}
+
+/// A model, from the moment at which its package is found.
+#[derive(Clone)]
+enum Model {
+    Loading,
+    Ready(Arc<Handler>),
+    Failed(Failure),
+}
+
+/// What a process serves, whatever the protocol.
+pub(crate) struct Service {
+    config: ShimConfig,
+    model: watch::Receiver<Model>,
+    warm: AtomicBool,
+    requests: AtomicU64,
+}
+
+/// What became of a request.
+pub(crate) struct Reply {
+    /// JSON.
+    pub(crate) body: Vec<u8>,
+    /// Why there is no prediction.
+    pub(crate) failure: Option<Failure>,
+    /// A failure that the body reports in its own way: the platform's call succeeded.
+    pub(crate) wrapped: bool,
+}
+
+impl Reply {
+    /// A prediction.
+    pub(crate) fn success(body: Vec<u8>) -> Self {
+        Self {
+            body,
+            failure: None,
+            wrapped: false,
+        }
+    }
+
+    /// The status of HTTP for it.
+    pub(crate) fn status(&self) -> u16 {
+        self.failure
+            .as_ref()
+            .map_or(200, |failure| failure.code.status())
+    }
+}
+
+/// What the log says of a request before it is answered.
+pub(crate) struct Caller {
+    /// The platform's name for the request.
+    pub(crate) id: String,
+    /// Further fields.
+    pub(crate) fields: Vec<(&'static str, Json)>,
+}
+
+impl Service {
+    /// Starts to load the model of a package, on another thread.
+    pub(crate) fn start(package: Package, threads: usize) -> Arc<Self> {
+        let (sender, model) = watch::channel(Model::Loading);
+        let config = package.config.clone();
+        tokio::spawn(async move {
+            let loaded = spawn_blocking(move || load(package, threads)).await;
+            sender.send_replace(match loaded {
+                Ok(Ok(handler)) => Model::Ready(Arc::new(handler)),
+                Ok(Err(failure)) => Model::Failed(failure),
+                Err(error) => Model::Failed(died(error)),
+            });
+            sender.closed().await;
+        });
+        Arc::new(Self {
+            config,
+            model,
+            warm: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+        })
+    }
+
+    /// The configuration of the package.
+    pub(crate) fn config(&self) -> &ShimConfig {
+        &self.config
+    }
+
+    /// Waits until the model is loaded.
+    pub(crate) async fn handler(&self) -> Result<Arc<Handler>, Failure> {
+        let mut model = self.model.clone();
+        let model = model
+            .wait_for(|model| !matches!(model, Model::Loading))
+            .await;
+        match model.as_deref() {
+            Ok(Model::Ready(handler)) => Ok(Arc::clone(handler)),
+            Ok(Model::Failed(failure)) => Err(failure.clone()),
+            Ok(Model::Loading) | Err(_) => {
+                Err(Failure::new(Code::ModelNotLoaded, "the process is ending"))
+            }
+        }
+    }
+
+    /// The state of the model in a word, and why if it is a bad one.
+    pub(crate) fn status(&self) -> (&'static str, Option<Failure>) {
+        match &*self.model.borrow() {
+            Model::Loading => ("loading", None),
+            Model::Ready(_) => ("ready", None),
+            Model::Failed(failure) => ("failed", Some(failure.clone())),
+        }
+    }
+
+    /// A name for a request that the platform gives none.
+    pub(crate) fn next_id(&self) -> String {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{number}", std::process::id())
+    }
+
+    /// Runs `work` on a thread that may be busy for long, and logs how it went. `work` gets the
+    /// handler as soon as the model is loaded, or why it cannot be.
+    pub(crate) async fn answer<W>(self: &Arc<Self>, caller: Caller, work: W) -> Reply
+    where
+        W: FnOnce(&Handler, &mut Timings) -> Reply + Send + 'static,
+    {
+        let start = Instant::now();
+        let cold = !self.warm.swap(true, Ordering::Relaxed);
+        let limit = Duration::from_secs(self.config.timeout.into());
+        let (reply, timings) = match timeout(limit, self.work(work)).await {
+            Ok(done) => done,
+            Err(_) => (self.timed_out(), Timings::default()),
+        };
+        log_request(caller, cold, start.elapsed(), timings, &reply);
+        reply
+    }
+
+    async fn work<W>(&self, work: W) -> (Reply, Timings)
+    where
+        W: FnOnce(&Handler, &mut Timings) -> Reply + Send + 'static,
+    {
+        let handler = match self.handler().await {
+            Ok(handler) => handler,
+            Err(failure) => return (refused(failure), Timings::default()),
+        };
+        let done = spawn_blocking(move || {
+            let mut timings = Timings::default();
+            let reply = work(&handler, &mut timings);
+            (reply, timings)
+        });
+        match done.await {
+            Ok(done) => done,
+            Err(error) => (refused(died(error)), Timings::default()),
+        }
+    }
+
+    fn timed_out(&self) -> Reply {
+        let message = format!(
+            "no answer within the function's timeout of {} s; raise `timeout:` or send less",
+            self.config.timeout
+        );
+        refused(Failure::new(Code::TimedOut, message))
+    }
+}
+
+fn load(package: Package, threads: usize) -> Result<Handler, Failure> {
+    let start = Instant::now();
+    let loaded = OnnxRuntime::load(&package.library(), &package.model(), threads);
+    let duration = ("duration_ms", milliseconds(start.elapsed()));
+    match loaded {
+        Ok(engine) => {
+            let fields = [duration, ("threads", threads.into())];
+            log::write(Level::Info, "model loaded", &fields);
+            Ok(Handler::new(Box::new(engine), package.config))
+        }
+        Err(error) => {
+            log::write(Level::Error, &error.to_string(), &[duration]);
+            Err(error.into())
+        }
+    }
+}
+
+/// A panic on another thread. What it said is in the log.
+fn died(_: JoinError) -> Failure {
+    let message = "an internal error; the log has the details";
+    Failure::new(Code::Internal, message)
+}
+
+/// A failure as an HTTP answer would have it.
+pub(crate) fn refused(failure: Failure) -> Reply {
+    Reply {
+        body: failure.to_json(None),
+        failure: Some(failure),
+        wrapped: false,
+    }
+}
+
+/// The same with what the model expects.
+pub(crate) fn reply(handler: &Handler, result: Result<Vec<u8>, Failure>) -> Reply {
+    match result {
+        Ok(body) => Reply::success(body),
+        Err(failure) => Reply {
+            body: failure.to_json(handler.expected()),
+            failure: Some(failure),
+            wrapped: false,
+        },
+    }
+}
+
+fn log_request(caller: Caller, cold: bool, took: Duration, timings: Timings, reply: &Reply) {
+    let mut fields = vec![
+        ("request_id", caller.id.into()),
+        ("cold", cold.into()),
+        ("status", reply.status().into()),
+        ("duration_ms", milliseconds(took)),
+        ("parse_ms", milliseconds(timings.parse)),
+        ("run_ms", milliseconds(timings.run)),
+        ("write_ms", milliseconds(timings.write)),
+    ];
+    fields.extend(caller.fields);
+    let (level, message) = match &reply.failure {
+        None => (Level::Info, "answered"),
+        Some(failure) => {
+            fields.push(("error", failure.code.name().into()));
+            let level = match failure.code.status() {
+                500.. => Level::Error,
+                _ => Level::Warn,
+            };
+            (level, failure.message.as_str())
+        }
+    };
+    log::write(level, message, &fields);
+}
+
+/// To the microsecond.
+fn milliseconds(duration: Duration) -> Json {
+    ((duration.as_secs_f64() * 1e6).round() / 1e3).into()
+}

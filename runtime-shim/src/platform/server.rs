@@ -1,0 +1,243 @@
+//! An HTTP/1.1 server with bounds: on connections, requests, bytes and time.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::codec::failure::{Code, Failure};
+use crate::log::{self, Level};
+use crate::shutdown::Shutdown;
+
+/// A request, read to its end.
+pub(crate) type Request = hyper::Request<Bytes>;
+
+/// An answer.
+pub(crate) type Response = hyper::Response<Full<Bytes>>;
+
+/// Bounds.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// For the head of a request, and for how long a connection may be idle.
+    pub(crate) head: Duration,
+    /// For the body of a request.
+    pub(crate) body: Duration,
+    /// Connections at a time; more wait to be accepted.
+    pub(crate) connections: usize,
+    /// Requests with bodies at a time; more wait to be read.
+    pub(crate) requests: usize,
+    /// Bytes of a body.
+    pub(crate) bytes: u64,
+}
+
+impl Limits {
+    /// What suits the platforms. `bytes` is the largest body.
+    pub(crate) fn new(bytes: u64) -> Self {
+        Self {
+            // Longer than the front ends of the platforms keep idle connections (a minute), or
+            // their next request would meet a closed one.
+            head: Duration::from_secs(75),
+            body: Duration::from_secs(60),
+            connections: 512,
+            requests: 64,
+            bytes,
+        }
+    }
+}
+
+/// An answer with JSON.
+pub(crate) fn json(status: u16, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let value = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, value);
+    response
+}
+
+/// Answers requests until the platform wants the process to end, and then those that have come.
+pub(crate) async fn serve<R, F>(
+    listener: TcpListener,
+    limits: Limits,
+    mut shutdown: Shutdown,
+    respond: R,
+) where
+    R: Fn(Request) -> F + Clone + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let connections = Arc::new(Semaphore::new(limits.connections));
+    let requests = Arc::new(Semaphore::new(limits.requests));
+    let mut tasks = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.requested() => break,
+            Some(_) = tasks.join_next() => continue,
+            accepted = accept(&listener, &connections) => accepted,
+        };
+        let Ok((stream, permit)) = accepted else {
+            continue;
+        };
+        let requests = Arc::clone(&requests);
+        let (limits, respond, shutdown) = (limits.clone(), respond.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            connection(stream, limits, requests, shutdown, respond).await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    // The semaphore is never closed.
+    let permit = Arc::clone(connections)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    match listener.accept().await {
+        Ok((stream, _)) => Ok((stream, permit)),
+        Err(error) => {
+            // The client is gone again, or the process has no more file descriptors: then
+            // accepting goes on as soon as connections have ended.
+            log::write(
+                Level::Warn,
+                &format!("cannot accept a connection: {error}"),
+                &[],
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Err(error)
+        }
+    }
+}
+
+async fn connection<R, F>(
+    stream: TcpStream,
+    limits: Limits,
+    requests: Arc<Semaphore>,
+    mut shutdown: Shutdown,
+    respond: R,
+) where
+    R: Fn(Request) -> F + Clone + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    // Answers are small and complete: waiting for more to send only delays them.
+    let _ = stream.set_nodelay(true);
+    let head = limits.head;
+    let service = service_fn(move |request| {
+        let (limits, requests, respond) = (limits.clone(), Arc::clone(&requests), respond.clone());
+        async move { Ok::<_, Infallible>(call(request, &limits, &requests, respond).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    // Errors of a connection (closed in the middle, nonsense, too slow) are the client's: hyper
+    // has answered what can be answered.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = shutdown.requested() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+async fn call<R, F>(
+    request: hyper::Request<Incoming>,
+    limits: &Limits,
+    requests: &Semaphore,
+    respond: R,
+) -> Response
+where
+    R: Fn(Request) -> F,
+    F: Future<Output = Response>,
+{
+    let (head, body) = request.into_parts();
+    // Questions for the health of the process do not queue.
+    let is_question = matches!(head.method, Method::GET | Method::HEAD);
+    let _permit = match is_question {
+        true => None,
+        false => requests.acquire().await.ok(),
+    };
+    match read(body, limits).await {
+        Ok(body) => respond(Request::from_parts(head, body)).await,
+        Err(failure) => {
+            let mut response = json(failure.code.status(), failure.to_json(None));
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+            response
+        }
+    }
+}
+
+async fn read(body: Incoming, limits: &Limits) -> Result<Bytes, Failure> {
+    let size = body.size_hint().lower();
+    if size > limits.bytes {
+        discard(body, limits);
+        return Err(too_large(limits, Some(size)));
+    }
+    let most = usize::try_from(limits.bytes).unwrap_or(usize::MAX);
+    let mut body = Limited::new(body, most);
+    let slow = || {
+        Failure::new(
+            Code::SlowRequest,
+            "the body of the request did not arrive in time",
+        )
+    };
+    match timeout(limits.body, (&mut body).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limits, None)),
+        // The connection broke: nobody reads this.
+        Ok(Err(_)) | Err(_) => Err(slow()),
+    }
+}
+
+/// Reads on for a while without keeping anything: a client that is still sending when the
+/// connection closes may never see the answer.
+fn discard(mut body: Incoming, limits: &Limits) {
+    let (mut left, time) = (
+        limits.bytes.max(1 << 20),
+        limits.body.min(Duration::from_secs(5)),
+    );
+    tokio::spawn(timeout(time, async move {
+        while let Some(Ok(frame)) = body.frame().await {
+            let size = frame.data_ref().map_or(0, Bytes::len) as u64;
+            left = left.saturating_sub(size);
+            if left == 0 {
+                break;
+            }
+        }
+    }));
+}
+
+fn too_large(limits: &Limits, size: Option<u64>) -> Failure {
+    let found = match size {
+        Some(size) => format!("has {size} bytes"),
+        None => "is larger".to_owned(),
+    };
+    let message = format!(
+        "the body of the request {found}, but at most {} are read; send fewer samples in one \
+         request",
+        limits.bytes
+    );
+    Failure::new(Code::RequestTooLarge, message)
+}

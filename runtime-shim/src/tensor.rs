@@ -1,0 +1,139 @@
+//! Tensors that own their values, of every element type that JSON can carry.
+
+use half::{bf16, f16};
+
+/// A tensor: `values.len()` is the product of `shape`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tensor {
+    /// Sizes by dimension, outermost first; empty for a scalar.
+    pub(crate) shape: Vec<usize>,
+    /// The values in row-major order.
+    pub(crate) data: Data,
+}
+
+/// What a model answers: tensors and, from scikit-learn, lists and dictionaries.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    /// An array.
+    Tensor(Tensor),
+    /// A list.
+    Sequence(Vec<Value>),
+    /// A dictionary; the key at a position belongs to the value at the same position.
+    Map {
+        /// 64-bit integers or text.
+        keys: Data,
+        /// As many values as there are keys.
+        values: Data,
+    },
+}
+
+/// A type of Rust that a tensor can hold.
+pub(crate) trait Element: Sized + Clone {
+    /// Its name in ONNX.
+    const TYPE: ElementType;
+
+    /// Forgets the type.
+    fn pack(values: Vec<Self>) -> Data;
+}
+
+macro_rules! element_types {
+    ($($variant:ident($rust:ty) = $name:literal,)*) => {
+        /// The type of a tensor's values.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum ElementType { $($variant,)* }
+
+        impl ElementType {
+            /// The name that users know it by.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+
+        /// The values of a tensor in row-major order.
+        #[derive(Debug, Clone, PartialEq)]
+        pub(crate) enum Data { $($variant(Vec<$rust>),)* }
+
+        impl Data {
+            /// The type of the values.
+            pub(crate) fn element(&self) -> ElementType {
+                match self { $(Self::$variant(_) => ElementType::$variant,)* }
+            }
+        }
+
+        $(impl Element for $rust {
+            const TYPE: ElementType = ElementType::$variant;
+
+            fn pack(values: Vec<Self>) -> Data {
+                Data::$variant(values)
+            }
+        })*
+    };
+}
+
+element_types! {
+    Bool(bool) = "bool",
+    Int8(i8) = "int8",
+    Int16(i16) = "int16",
+    Int32(i32) = "int32",
+    Int64(i64) = "int64",
+    Uint8(u8) = "uint8",
+    Uint16(u16) = "uint16",
+    Uint32(u32) = "uint32",
+    Uint64(u64) = "uint64",
+    Float16(f16) = "float16",
+    Bfloat16(bf16) = "bfloat16",
+    Float32(f32) = "float32",
+    Float64(f64) = "float64",
+    String(String) = "string",
+}
+
+impl ElementType {
+    /// Whether the values have a fraction.
+    pub(crate) fn is_float(self) -> bool {
+        matches!(
+            self,
+            Self::Float16 | Self::Bfloat16 | Self::Float32 | Self::Float64
+        )
+    }
+}
+
+/// Runs an expression with the vector of whichever type is there.
+macro_rules! each_type {
+    ($data:expr, $values:ident => $body:expr) => {
+        match $data {
+            $crate::tensor::Data::Bool($values) => $body,
+            $crate::tensor::Data::Int8($values) => $body,
+            $crate::tensor::Data::Int16($values) => $body,
+            $crate::tensor::Data::Int32($values) => $body,
+            $crate::tensor::Data::Int64($values) => $body,
+            $crate::tensor::Data::Uint8($values) => $body,
+            $crate::tensor::Data::Uint16($values) => $body,
+            $crate::tensor::Data::Uint32($values) => $body,
+            $crate::tensor::Data::Uint64($values) => $body,
+            $crate::tensor::Data::Float16($values) => $body,
+            $crate::tensor::Data::Bfloat16($values) => $body,
+            $crate::tensor::Data::Float32($values) => $body,
+            $crate::tensor::Data::Float64($values) => $body,
+            $crate::tensor::Data::String($values) => $body,
+        }
+    };
+}
+pub(crate) use each_type;
+
+impl Data {
+    /// How many values.
+    pub(crate) fn len(&self) -> usize {
+        each_type!(self, values => values.len())
+    }
+
+    /// The value at a position as a float, for comparing; none for text and beyond the end.
+    pub(crate) fn float(&self, index: usize) -> Option<f64> {
+        match self {
+            Self::Float16(values) => values.get(index).map(|value| value.to_f64()),
+            Self::Bfloat16(values) => values.get(index).map(|value| value.to_f64()),
+            Self::Float32(values) => values.get(index).copied().map(f64::from),
+            Self::Float64(values) => values.get(index).copied(),
+            _ => None,
+        }
+    }
+}
