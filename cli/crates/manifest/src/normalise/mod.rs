@@ -1,0 +1,196 @@
+//! What is written -> what is meant: defaults filled in, short forms expanded, texts turned into
+//! the types of the vocabulary. What cannot be turned is reported, one function a section.
+
+mod cron;
+mod http;
+mod models;
+mod options;
+mod triggers;
+mod values;
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use mlfn_core::{
+    Architecture, EnvironmentValue, FieldPath, Function, Memory, ProviderName, Seconds,
+    ServiceName, StageName,
+};
+
+use crate::LoadOptions;
+use crate::problems::{Code, Problems};
+use crate::schema::v1;
+
+const BAD_REGION: Code = Code::new("invalid-region", "not a region");
+const BAD_TAG: Code = Code::new("invalid-tag", "a tag that not every cloud accepts");
+
+/// Clouds take 50 or more; the rest is for those that mlfn adds.
+const MAX_TAGS: usize = 40;
+
+/// A service of which some parts may be missing, because they are wrong.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) name: Option<ServiceName>,
+    pub(crate) provider: ProviderName,
+    pub(crate) region: Option<String>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) functions: Vec<Located>,
+}
+
+/// A function, and where it and each of its triggers stand.
+#[derive(Debug)]
+pub(crate) struct Located {
+    pub(crate) at: FieldPath,
+    pub(crate) function: Function,
+    pub(crate) triggers: Vec<FieldPath>,
+}
+
+/// What holds for every model that does not say otherwise.
+#[derive(Debug, Default)]
+struct Defaults {
+    memory: Option<Memory>,
+    timeout: Option<Seconds>,
+    architecture: Option<Architecture>,
+    environment: BTreeMap<String, EnvironmentValue>,
+}
+
+/// Everything of the manifest that makes sense.
+pub(crate) fn normalise(
+    written: &v1::Manifest,
+    options: &LoadOptions<'_>,
+    problems: &mut Problems,
+) -> Draft {
+    let root = FieldPath::root();
+    let name = written.service.as_deref();
+    let name = name.and_then(|name| values::name(name, &root.key("service"), problems));
+    let (provider, region) = provider(written.provider.as_ref(), options, problems);
+    let tags = tags(written.tags.as_ref(), problems);
+    let defaults = v1::Stage {
+        params: None,
+        memory: written.memory.clone(),
+        timeout: written.timeout.clone(),
+        architecture: written.architecture,
+        environment: written.environment.clone(),
+    };
+    let defaults = self::defaults(&defaults, &root, problems);
+    stages(written.stages.as_ref(), problems);
+    let models = written.models.iter().flatten();
+    let functions =
+        models.filter_map(|(name, model)| models::function(name, model, &defaults, problems));
+    Draft {
+        name,
+        provider,
+        region,
+        tags,
+        functions: functions.collect(),
+    }
+}
+
+/// The cloud and the region. A region belongs to the cloud that it is written beside: when the
+/// command line chooses another cloud, the manifest's region does not hold.
+fn provider(
+    written: Option<&v1::Provider>,
+    options: &LoadOptions<'_>,
+    problems: &mut Problems,
+) -> (ProviderName, Option<String>) {
+    let at = FieldPath::root().key("provider");
+    let (name, region) = match written {
+        None => (None, None),
+        Some(v1::Provider::Name(name)) => (Some(*name), None),
+        Some(v1::Provider::Long(long)) => (long.name, long.region.clone()),
+    };
+    let written = match name {
+        None | Some(v1::ProviderName::Aws) => ProviderName::Aws,
+        Some(v1::ProviderName::Azure) => ProviderName::Azure,
+        Some(v1::ProviderName::Gcp) => ProviderName::Gcp,
+    };
+    let provider = options.provider.unwrap_or(written);
+    let region = options
+        .region
+        .clone()
+        .or(region.filter(|_| provider == written));
+    if let Some(region) = &region {
+        check_region(region, &at.key("region"), problems);
+    }
+    (provider, region)
+}
+
+/// All three clouds write regions in lower case without spaces; which ones there are, only the
+/// cloud knows.
+fn check_region(region: &str, at: &FieldPath, problems: &mut Problems) {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if region.starts_with(|c: char| c.is_ascii_lowercase()) && region.chars().all(allowed) {
+        return;
+    }
+    let detail = format!("`{region}` contains what no name of a region has");
+    let problem = BAD_REGION.error(at, detail);
+    problems.push(
+        problem.help("write it as the cloud's tools do: `eu-west-1`, `westeurope`, `europe-west1`"),
+    );
+}
+
+fn tags(
+    written: Option<&IndexMap<String, v1::Scalar>>,
+    problems: &mut Problems,
+) -> BTreeMap<String, String> {
+    let at = FieldPath::root().key("tags");
+    let written = written.into_iter().flatten();
+    let tags: BTreeMap<_, _> = written
+        .map(|(key, value)| (key.clone(), value.0.clone()))
+        .collect();
+    if tags.len() > MAX_TAGS {
+        let detail = format!(
+            "there are {} tags, and at most {MAX_TAGS} are allowed",
+            tags.len()
+        );
+        problems.push(BAD_TAG.error(&at, detail));
+    }
+    for (key, value) in &tags {
+        check_tag(key, value, &at.key(key), problems);
+    }
+    tags
+}
+
+fn check_tag(key: &str, value: &str, at: &FieldPath, problems: &mut Problems) {
+    let lower = key.to_ascii_lowercase();
+    let reserved = ["mlfn", "aws:", "azure", "microsoft", "windows", "goog"];
+    if let Some(prefix) = reserved
+        .into_iter()
+        .find(|prefix| lower.starts_with(prefix))
+    {
+        let detail = format!("keys that start with `{prefix}` are reserved");
+        problems.push(BAD_TAG.error(at, detail).help("choose another key"));
+    }
+    for (what, text, limit) in [("key", key, 63), ("value", value, 63)] {
+        let length = text.chars().count();
+        if length > limit || (what == "key" && length == 0) {
+            let detail = format!("the {what} has {length} characters; 1 to {limit} are allowed");
+            problems.push(BAD_TAG.error(at, detail));
+        }
+    }
+}
+
+fn defaults(written: &v1::Stage, at: &FieldPath, problems: &mut Problems) -> Defaults {
+    Defaults {
+        memory: values::memory(written.memory.as_ref(), &at.key("memory"), problems),
+        timeout: values::seconds(written.timeout.as_ref(), &at.key("timeout"), problems),
+        architecture: written.architecture.map(values::architecture),
+        environment: values::environment(
+            written.environment.as_ref(),
+            &at.key("environment"),
+            problems,
+        ),
+    }
+}
+
+/// The stages that are not chosen are looked at as well: mistakes should not wait for the day on
+/// which somebody deploys to production.
+fn stages(written: Option<&IndexMap<String, Option<v1::Stage>>>, problems: &mut Problems) {
+    let stages = FieldPath::root().key("stages");
+    for (name, stage) in written.into_iter().flatten() {
+        let at = stages.key(name);
+        let _: Option<StageName> = values::name(name, &at, problems);
+        if let Some(stage) = stage {
+            defaults(stage, &at, problems);
+        }
+    }
+}
