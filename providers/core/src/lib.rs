@@ -2,7 +2,8 @@
 //!
 //! Data flows one way through these types: the manifest crate makes a [`Service`], the package
 //! crate makes an [`Artifact`] of each of its functions, a [`Provider`] says what its cloud
-//! allows and how a package has to look there.
+//! allows and how a package has to look there, a [`Cloud`] lowers both to [`Resource`]s, the
+//! engine makes a [`Plan`] of them, and a [`Session`] carries it out.
 //!
 //! This crate does no I/O, reads no clock and no environment, and has no async runtime.
 
@@ -13,11 +14,16 @@ mod diagnostic;
 mod limit;
 mod names;
 mod options;
+mod plan;
 mod provider;
+mod provider_error;
+mod resource;
 mod schedule;
 mod service;
+mod session;
 mod trigger;
 mod units;
+mod value;
 
 pub use artifact::{Artifact, ArtifactPart, Digest, PartKind, Route};
 pub use cron::{Cron, CronError, CronField, EveryFields, every_as_cron, nearest_every};
@@ -25,15 +31,26 @@ pub use diagnostic::{Diagnostic, FieldPath, Severity};
 pub use limit::{Limit, NameRule, Unit};
 pub use names::{FunctionName, NameError, ProviderName, ServiceName, StageName};
 pub use options::{AwsOptions, AzureOptions, GcpEngine, GcpOptions};
+pub use plan::{
+    Action, Basis, Change, Drift, DriftOutcome, FieldChange, FunctionRelease, Plan, Purpose,
+    Reason, Recorded, Release, Shown,
+};
 pub use provider::{
     ArchiveFormat, LibcLimit, PackageFile, PackageSpec, Provider, RouteSpec, Target,
+};
+pub use provider_error::{BoxError, Failure, ProviderError, RetryClass};
+pub use resource::{
+    DriftCheck, Exposure, FieldSpec, KindSpec, Mutability, ReplaceOrder, Resource, ResourceId,
+    ResourceIdError,
 };
 pub use schedule::{Untranslatable, check_schedule, read_cron};
 pub use service::{
     Architecture, EnvironmentValue, Function, InputSpec, OutputSpec, SecretRef, Service,
 };
+pub use session::{Access, Address, Call, Cloud, Inputs, Observed, Ownership, Session};
 pub use trigger::{
     HttpAuth, HttpMethod, HttpTrigger, QueueTrigger, Schedule, ScheduleTrigger, StorageTrigger,
     StreamSource, StreamStart, StreamTrigger, TopicTrigger, Trigger,
 };
 pub use units::{Memory, Seconds, UnitError};
+pub use value::{FileRef, Outputs, Value, file_mark, sorted};

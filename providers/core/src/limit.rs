@@ -15,7 +15,7 @@ pub struct Limit {
     pub owner: &'static str,
     /// The lowest number.
     pub min: u32,
-    /// The highest number.
+    /// The highest number; `u32::MAX` if there is none.
     pub max: u32,
     /// What is counted.
     pub unit: Unit,
@@ -52,12 +52,14 @@ impl Limit {
             _ => return None,
         };
         let text = |number| self.unit.text(number);
+        let range = match self.max {
+            u32::MAX => format!("{} or more", text(self.min)),
+            max => format!("{} to {}", text(self.min), text(max)),
+        };
         let detail = format!(
-            "`{}` is {judgement}: {} allows {} to {}.",
+            "`{}` is {judgement}: {} allows {range}.",
             text(value),
-            self.owner,
-            text(self.min),
-            text(self.max)
+            self.owner
         );
         let help = format!(
             "Write `{}`, the {end} value that is allowed.",
@@ -177,6 +179,15 @@ mod tests {
         );
         let high = MEMORY.warn(10241, at()).expect("warned");
         assert!(!high.is_error());
+        let open = Limit {
+            max: u32::MAX,
+            ..MEMORY
+        };
+        let low = open.check(0, at()).expect("refused");
+        assert_eq!(
+            low.detail,
+            "`0MB` is too low: AWS Lambda allows 128MB or more."
+        );
         assert_eq!(
             high.help.as_deref(),
             Some("Write `10GB`, the highest value that is allowed.")
