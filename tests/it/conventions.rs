@@ -1,0 +1,108 @@
+//! What the command line promises to scripts and terminals.
+
+use std::process::Command;
+
+use serde_json::Value as Json;
+
+use crate::support::mlfn::Project;
+use crate::support::place::repository;
+use crate::support::python::{output, python};
+
+#[test]
+fn with_json_every_verb_writes_one_document_to_stdout() {
+    let project = Project::copy_of("iris");
+    for words in [
+        &["validate", "--json"][..],
+        &["inspect", "--json", "model.onnx"],
+        &["package", "--json"],
+        &["package", "--json", "--platform", "azure"],
+        &["package", "--json", "--platform", "gcp"],
+        &["doctor", "--json"],
+        &["version", "--json"],
+        &["invoke", "--local", "--json"],
+    ] {
+        let output = project.mlfn(words).run().success();
+        assert!(output.json().is_object(), "{output}");
+    }
+}
+
+#[test]
+fn an_invalid_manifest_is_told_in_json_too() {
+    let project = Project::copy_of("iris").with_file("serverless.yaml", "mlfn: 1\nmodells: {}\n");
+    for verb in ["validate", "package"] {
+        let output = project.mlfn([verb, "--json"]).run().code(3);
+        assert!(output.json().to_string().contains("modells"), "{output}");
+    }
+}
+
+#[test]
+fn the_package_report_counts_every_byte() {
+    let project = Project::copy_of("iris");
+    let report = project.mlfn(["package", "--json"]).run().success().json();
+    let artifact = find(&report, "digest").expect("has an artifact");
+    let path = artifact["path"].as_str().expect("has a path");
+    let bytes = fs_err::read(project.folder().join(path)).expect("is there");
+    assert_eq!(artifact["packed"], bytes.len(), "{artifact}");
+    assert_eq!(artifact["digest"], mlfn_core::Digest::of(&bytes).as_str(), "{artifact}");
+    let parts = artifact["parts"].as_array().expect("has parts");
+    let unpacked: u64 = parts.iter().filter_map(|part| part["unpacked"].as_u64()).sum();
+    assert_eq!(artifact["unpacked"], unpacked, "{artifact}");
+}
+
+/// The first object with this key, however deep.
+fn find<'a>(json: &'a Json, key: &str) -> Option<&'a Json> {
+    match json {
+        Json::Object(map) if map.contains_key(key) => Some(json),
+        Json::Object(map) => map.values().find_map(|value| find(value, key)),
+        Json::Array(values) => values.iter().find_map(|value| find(value, key)),
+        _ => None,
+    }
+}
+
+#[test]
+fn nothing_but_the_answer_is_on_stdout() {
+    let project = Project::copy_of("iris");
+    for more in [&["--verbose"][..], &["--log"], &["--quiet"], &[]] {
+        let words = [&["invoke", "--local"], more].concat();
+        let output = project.mlfn(words).run().success();
+        assert_eq!(output.json()["prediction"]["label"], "setosa", "{output}");
+        assert_eq!(output.stdout.lines().count(), 1, "{output}");
+    }
+}
+
+#[test]
+fn completion_scripts_are_accepted_by_their_shell() {
+    let project = Project::empty();
+    let script = project.mlfn(["completion", "bash"]).run().success().stdout;
+    let file = project.folder().join("completion.bash");
+    fs_err::write(&file, script).expect("writes");
+    output(Command::new("bash").arg("-n").arg(file));
+}
+
+/// What a run at a terminal writes. Python's pseudo-terminal is the terminal.
+fn at_a_terminal(project: &Project, environment: &[(&str, &str)]) -> String {
+    let script = repository().join("tests/it/support/terminal.py");
+    let mut command = Command::new(&python().executable);
+    command
+        .arg(script)
+        .args([env!("CARGO_BIN_EXE_mlfn-under-test"), "validate"])
+        .current_dir(project.folder())
+        .env_clear()
+        .env("HOME", project.home())
+        .env("TERM", "xterm-256color")
+        .envs(environment.iter().copied());
+    output(&mut command)
+}
+
+#[test]
+fn colours_are_for_terminals_of_people_who_want_them() {
+    const ESCAPE: char = '\u{1b}';
+    let project = Project::empty().with_file("serverless.yaml", "mlfn: 1\nmodells: {}\n");
+    assert!(at_a_terminal(&project, &[]).contains(ESCAPE));
+    for variable in [("NO_COLOR", "1"), ("MLFN_NO_COLOR", "1"), ("TERM", "dumb")] {
+        let text = at_a_terminal(&project, &[variable]);
+        assert!(text.contains("modells") && !text.contains(ESCAPE), "{variable:?}: {text}");
+    }
+    let output = project.mlfn(["validate"]).run().code(3);
+    assert!(!output.stderr.contains(ESCAPE), "{output}");
+}
