@@ -116,7 +116,7 @@ impl Mlfn {
         let command: Vec<_> = self.arguments.iter().map(|word| word.to_string_lossy()).collect();
         let command = format!("mlfn {}", command.join(" "));
         // On a thread of its own, so that asynchronous tests can call this, too.
-        let run = || runtime().block_on(tokio::time::timeout(LIMIT, self.output()));
+        let run = || runtime().block_on(async { tokio::time::timeout(LIMIT, self.output()).await });
         let output = std::thread::scope(|scope| scope.spawn(run).join()).expect("does not panic");
         let output = output.unwrap_or_else(|_| panic!("`{command}` takes too long"));
         Output {
