@@ -42,7 +42,9 @@ pub struct HostQueues {
 pub struct HostEventHubs {
     /// The most events in one run.
     pub batch: u32,
-    /// How long to wait for that many, as `hh:mm:ss`.
+    /// How many events to wait for; 1 for not at all.
+    pub min_batch: u32,
+    /// How long to wait for that many at most, as `hh:mm:ss`.
     pub window: String,
     /// Where to begin: `fromStart` or `fromEnd`.
     pub start: &'static str,

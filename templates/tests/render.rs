@@ -54,6 +54,7 @@ fn the_host_file_can_have_everything() {
         }],
         event_hubs: vec![HostEventHubs {
             batch: 100,
+            min_batch: 100,
             window: "00:00:05".to_owned(),
             start: "fromEnd",
         }],

@@ -4,28 +4,16 @@ use mlfn_aws::Aws;
 use mlfn_core::{
     Diagnostic, EnvironmentValue, Memory, Provider as _, ProviderName, Seconds, Service,
 };
-use mlfn_testkit::{contract, expect, listing, service, trigger};
+use mlfn_testkit::{
+    contract, expect, expect_tag, expect_trigger, expect_variable, listing, service, trigger,
+};
 use serde_json::{Value as Json, json};
 
 const NOTHING: &[(&str, &str)] = &[];
 
-/// What is said about one trigger of the classifier.
 #[track_caller]
-fn check_trigger(kind: &str, given: Json, expected: &[(&str, &str)]) {
-    let base = format!("models.classifier.triggers[0].{kind}");
-    let expected: Vec<(&str, String)> = expected
-        .iter()
-        .map(|(code, key)| (*code, format!("{base}.{key}")))
-        .collect();
-    let expected: Vec<(&str, &str)> = expected
-        .iter()
-        .map(|(code, at)| (*code, at.as_str()))
-        .collect();
-    expect(
-        &Aws,
-        |s| s.functions[0].triggers = vec![trigger(kind, given)],
-        &expected,
-    );
+fn check_trigger(kind: &str, given: Json, expected: &[(&'static str, &str)]) {
+    expect_trigger(&Aws, kind, given, expected);
 }
 
 #[test]
@@ -100,36 +88,15 @@ fn the_longest_names_of_the_manifest_fit() {
     );
 }
 
-#[track_caller]
-fn check_variable(name: &str, value: &str, expected: &[(&str, &str)]) {
-    let value = EnvironmentValue::Plain(value.to_owned());
-    expect(
-        &Aws,
-        |s| s.functions[0].environment = [(name.to_owned(), value)].into(),
-        expected,
-    );
-}
-
 #[test]
 fn environment_names_are_those_of_lambda_and_not_its_own() {
-    check_variable("MODE", "fast", NOTHING);
-    check_variable("TZ", "Europe/Berlin", NOTHING);
-    check_variable("AWS_PROFILE", "x", NOTHING);
-    check_variable("MLFN_LOG", "debug", NOTHING);
-    let invalid = "environment-name-invalid";
-    check_variable("A", "x", &[(invalid, "models.classifier.environment.A")]);
-    check_variable(
-        "_MODE",
-        "x",
-        &[(invalid, "models.classifier.environment._MODE")],
-    );
-    check_variable(
-        "MY-MODE",
-        "x",
-        &[(invalid, "models.classifier.environment.MY-MODE")],
-    );
-    let reserved = "environment-name-reserved";
-    for name in [
+    for good in ["MODE", "TZ", "AWS_PROFILE", "MLFN_LOG"] {
+        expect_variable(&Aws, good, None);
+    }
+    for invalid in ["A", "_MODE", "MY-MODE"] {
+        expect_variable(&Aws, invalid, Some("environment-name-invalid"));
+    }
+    for reserved in [
         "_HANDLER",
         "_X_AMZN_TRACE_ID",
         "AWS_REGION",
@@ -139,21 +106,21 @@ fn environment_names_are_those_of_lambda_and_not_its_own() {
         "LAMBDA_TASK_ROOT",
         "MLFN_ROOT",
     ] {
-        check_variable(
-            name,
-            "x",
-            &[(reserved, &format!("models.classifier.environment.{name}"))],
-        );
+        expect_variable(&Aws, reserved, Some("environment-name-reserved"));
     }
 }
 
 #[test]
 fn the_environment_is_4_kb_as_json() {
+    let check = |length: usize, expected| {
+        let value = EnvironmentValue::Plain("x".repeat(length));
+        let environment = [("MODE".to_owned(), value)].into();
+        expect(&Aws, |s| s.functions[0].environment = environment, expected);
+    };
     let wrapping = r#"{"MODE":""}"#.len();
-    check_variable("MODE", &"x".repeat(4096 - wrapping), NOTHING);
-    check_variable(
-        "MODE",
-        &"x".repeat(4097 - wrapping),
+    check(4096 - wrapping, NOTHING);
+    check(
+        4097 - wrapping,
         &[("environment-too-large", "models.classifier.environment")],
     );
 }
@@ -227,39 +194,18 @@ fn a_region_looks_like_one_of_aws() {
     }
 }
 
-#[track_caller]
-fn check_tag(key: &str, value: &str, expected: &[(&str, &str)]) {
-    expect(
-        &Aws,
-        |s| s.tags = [(key.to_owned(), value.to_owned())].into(),
-        expected,
-    );
-}
-
 #[test]
 fn tags_keep_the_rules_of_aws() {
-    check_tag(
-        "team",
-        "research & co",
-        &[("tag-value-invalid", "tags.team")],
-    );
-    check_tag("Cost Centre", "a@b.c", NOTHING);
-    check_tag(&"k".repeat(128), &"v".repeat(256), NOTHING);
-    let key = "k".repeat(129);
-    check_tag(&key, "", &[("tag-key-invalid", &format!("tags.{key}"))]);
-    check_tag(
-        "team",
-        &"v".repeat(257),
-        &[("tag-value-invalid", "tags.team")],
-    );
-    check_tag("aws:team", "x", &[("tag-key-invalid", "tags.aws:team")]);
-    check_tag("AWS:team", "x", &[("tag-key-invalid", "tags.AWS:team")]);
-    check_tag(
-        "mlfn:service",
-        "x",
-        &[("tag-key-invalid", "tags.mlfn:service")],
-    );
-    check_tag("", "x", &[("tag-key-invalid", "tags.")]);
+    let (key, value) = (Some("tag-key-invalid"), Some("tag-value-invalid"));
+    expect_tag(&Aws, "Cost Centre", "a@b.c", None);
+    expect_tag(&Aws, "team", "research & co", value);
+    expect_tag(&Aws, &"k".repeat(128), &"v".repeat(256), None);
+    expect_tag(&Aws, &"k".repeat(129), "", key);
+    expect_tag(&Aws, "team", &"v".repeat(257), value);
+    expect_tag(&Aws, "aws:team", "x", key);
+    expect_tag(&Aws, "AWS:team", "x", key);
+    expect_tag(&Aws, "mlfn:service", "x", key);
+    expect_tag(&Aws, "", "x", key);
 }
 
 #[test]

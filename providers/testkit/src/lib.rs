@@ -8,8 +8,8 @@
 pub mod contract;
 
 use mlfn_core::{
-    AwsOptions, AzureOptions, Diagnostic, Function, GcpOptions, Memory, OutputSpec, Provider,
-    ProviderName, Seconds, Service, Trigger,
+    AwsOptions, AzureOptions, Diagnostic, EnvironmentValue, Function, GcpOptions, Memory,
+    OutputSpec, Provider, ProviderName, Seconds, Service, Trigger,
 };
 use serde_json::{Value as Json, json};
 
@@ -101,6 +101,68 @@ pub fn expect(
         .collect();
     assert_eq!(pairs, expected, "{}", listing(&found));
     contract::diagnostics(&found);
+}
+
+/// What is said about a function with nothing but this trigger of [`trigger`]: pairs of code and
+/// path below the trigger. An expectation on another path is written from the root, with `models`.
+///
+/// # Panics
+///
+/// If anything else is said.
+#[track_caller]
+pub fn expect_trigger(
+    provider: &dyn Provider,
+    kind: &str,
+    given: Json,
+    expected: &[(&'static str, &str)],
+) {
+    let below = |path: &str| format!("models.classifier.triggers[0].{kind}.{path}");
+    let full = |path: &str| Some(path.to_owned()).filter(|p| p.starts_with("models."));
+    let full = |path: &str| full(path).unwrap_or_else(|| below(path));
+    let expected: Vec<(&str, String)> = expected.iter().map(|(code, p)| (*code, full(p))).collect();
+    let expected: Vec<(&str, &str)> = expected
+        .iter()
+        .map(|(code, p)| (*code, p.as_str()))
+        .collect();
+    expect(
+        provider,
+        |s| s.functions[0].triggers = vec![trigger(kind, given)],
+        &expected,
+    );
+}
+
+/// What is said about a function with nothing but this environment variable: the code, or none.
+///
+/// # Panics
+///
+/// If anything else is said.
+#[track_caller]
+pub fn expect_variable(provider: &dyn Provider, name: &str, code: Option<&'static str>) {
+    let at = format!("models.classifier.environment.{name}");
+    let expected: Vec<(&str, &str)> = code.iter().map(|code| (*code, at.as_str())).collect();
+    let value = EnvironmentValue::Plain("x".to_owned());
+    let environment = [(name.to_owned(), value)].into();
+    expect(
+        provider,
+        |s| s.functions[0].environment = environment,
+        &expected,
+    );
+}
+
+/// What is said about a service with nothing but this tag: the code, or none.
+///
+/// # Panics
+///
+/// If anything else is said.
+#[track_caller]
+pub fn expect_tag(provider: &dyn Provider, key: &str, value: &str, code: Option<&'static str>) {
+    let at = format!("tags.{key}");
+    let expected: Vec<(&str, &str)> = code.iter().map(|code| (*code, at.as_str())).collect();
+    expect(
+        provider,
+        |s| s.tags = [(key.to_owned(), value.to_owned())].into(),
+        &expected,
+    );
 }
 
 /// Diagnostics as text, for snapshots: severity, code, path, detail and help of each.

@@ -1,0 +1,98 @@
+//! Schedules as NCRONTAB: `0 */5 * * * *`.
+//!
+//! Source: Azure documentation, "Timer trigger for Azure Functions", "NCRONTAB expressions". They
+//! have six fields (the first is the second), count the days of the week from 0 (Sunday) to 6,
+//! and fire when *all* fields match, so that only one of the two day fields can restrict.
+
+use mlfn_core::{Schedule, Seconds, Untranslatable, every_as_cron, read_cron};
+
+/// `schedule` as an NCRONTAB expression.
+pub fn expression(schedule: &Schedule) -> Result<String, Untranslatable> {
+    match schedule {
+        Schedule::Every(every) => pause(*every),
+        Schedule::Cron(text) => cron(text),
+    }
+}
+
+fn pause(every: Seconds) -> Result<String, Untranslatable> {
+    let refused = || Untranslatable::pause(every, Seconds::new(1), "The timer of Azure Functions");
+    let fields = every_as_cron(every).ok_or_else(refused)?;
+    Ok(format!(
+        "{} {} {} * * *",
+        fields.second, fields.minute, fields.hour
+    ))
+}
+
+fn cron(text: &str) -> Result<String, Untranslatable> {
+    let cron = read_cron(text)?;
+    if cron.restricts_both_days() {
+        return Err(Untranslatable::both_days(
+            text,
+            "the timer of Azure Functions",
+        ));
+    }
+    let fields = [
+        cron.minute,
+        cron.hour,
+        cron.day_of_month,
+        cron.month,
+        cron.day_of_week,
+    ];
+    Ok(format!("0 {}", fields.map(|field| field.text()).join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_every(seconds: u32, expected: Result<&str, &str>) {
+        let found = expression(&Schedule::Every(Seconds::new(seconds)));
+        let found = found.as_deref().map_err(|error| error.help.as_str());
+        assert_eq!(found, expected, "{seconds} s");
+    }
+
+    #[test]
+    fn a_pause_that_divides_evenly_is_a_step() {
+        check_every(1, Ok("* * * * * *"));
+        check_every(30, Ok("*/30 * * * * *"));
+        check_every(60, Ok("0 * * * * *"));
+        check_every(300, Ok("0 */5 * * * *"));
+        check_every(3600, Ok("0 0 * * * *"));
+        check_every(43_200, Ok("0 0 */12 * * *"));
+        check_every(86_400, Ok("0 0 0 * * *"));
+    }
+
+    #[test]
+    fn any_other_pause_is_refused_with_the_nearest_ones() {
+        check_every(420, Err("Write `every: 6m` or `every: 10m`."));
+        check_every(5400, Err("Write `every: 1h` or `every: 2h`."));
+        check_every(172_800, Err("Write `every: 24h`."));
+        check_every(0, Err("Write `every: 1s`."));
+    }
+
+    #[track_caller]
+    fn check_cron(unix: &str, expected: &str) {
+        let found = expression(&Schedule::Cron(unix.to_owned()));
+        assert_eq!(found.as_deref(), Ok(expected), "{unix}");
+    }
+
+    #[test]
+    fn unix_cron_gets_a_field_for_the_second() {
+        check_cron("* * * * *", "0 * * * * *");
+        check_cron("*/5 8-17 * * 1-5", "0 */5 8-17 * * 1-5");
+        check_cron("0 6 * * 7", "0 0 6 * * 0");
+        check_cron("10/20 6 1 JAN *", "0 10,30,50 6 1 1 *");
+    }
+
+    #[test]
+    fn days_restricted_twice_are_refused() {
+        let found = expression(&Schedule::Cron("0 0 13 * 5".to_owned()));
+        assert!(
+            found
+                .expect_err("refused")
+                .detail
+                .contains("fires on either")
+        );
+    }
+}

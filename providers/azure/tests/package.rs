@@ -1,0 +1,97 @@
+//! How packages look on Azure.
+
+use mlfn_azure::Azure;
+use mlfn_core::{ArchiveFormat, PackageSpec, Provider as _, ProviderName, Service};
+use mlfn_testkit::{contract, service, trigger};
+use serde_json::{Value as Json, json};
+
+fn package(change: impl FnOnce(&mut Service)) -> PackageSpec {
+    let service = service(ProviderName::Azure, change);
+    let found = Azure.check(&service);
+    assert!(found.is_empty(), "{}", mlfn_testkit::listing(&found));
+    let spec = Azure.package(&service, &service.functions[0]);
+    contract::layout(&spec);
+    spec
+}
+
+/// All files as one text.
+fn listing(spec: &PackageSpec) -> String {
+    let files = spec.files.iter();
+    let texts: Vec<String> = files
+        .map(|file| format!("=== {}\n{}", file.path, file.contents))
+        .collect();
+    texts.concat()
+}
+
+#[test]
+fn every_kind_of_trigger_has_its_function() {
+    let spec = package(|s| {
+        s.functions[0].triggers = vec![
+            trigger(
+                "http",
+                json!({"path": "/predict/{id}", "method": "ANY", "auth": "key"}),
+            ),
+            trigger(
+                "schedule",
+                json!({"schedule": {"cron": "*/5 8-17 * * 1-5"}}),
+            ),
+            trigger("queue", json!({"output": "results"})),
+            trigger("topic", json!({})),
+            trigger(
+                "storage",
+                json!({"prefix": "in/", "suffix": ".json", "output_bucket": "predictions", "output_prefix": "out/"}),
+            ),
+            trigger(
+                "stream",
+                json!({"source": {"eventhub": "clicks"}, "window": 5, "start": "oldest"}),
+            ),
+        ];
+    });
+    insta::assert_snapshot!(listing(&spec));
+}
+
+#[test]
+fn a_model_without_http_gets_a_door_for_invoke() {
+    let spec = package(|_| ());
+    insta::assert_snapshot!(listing(&spec));
+}
+
+#[test]
+fn what_is_there_already_is_reached_by_settings_of_its_own() {
+    let id = "/subscriptions/1/resourceGroups/r/providers/Microsoft.Storage/storageAccounts/a/queueServices/default/queues/theirs";
+    let spec = package(|s| {
+        let http = trigger("http", json!({}));
+        s.functions[0].triggers = vec![
+            http,
+            trigger("queue", json!({"name": id, "output": "ours"})),
+        ];
+    });
+    let file = spec
+        .files
+        .iter()
+        .find(|file| file.path == "classifier-queue-1/function.json");
+    let json: Json = serde_json::from_str(&file.expect("is there").contents).expect("JSON");
+    let bindings = &json["bindings"];
+    assert_eq!(bindings[0]["queueName"], "theirs");
+    assert_eq!(bindings[0]["connection"], "AzureWebJobsStorage1");
+    assert_eq!(bindings[1]["queueName"], "iris-dev-ours");
+    assert_eq!(bindings[1]["connection"], "AzureWebJobsStorage");
+}
+
+#[test]
+fn every_file_is_json() {
+    let spec = package(|s| s.functions[0].triggers = vec![trigger("http", json!({"path": "/"}))]);
+    for file in &spec.files {
+        let json: Result<Json, _> = serde_json::from_str(&file.contents);
+        assert!(json.is_ok(), "{}: {json:?}", file.path);
+    }
+}
+
+#[test]
+fn the_package_is_a_zip_with_a_handler() {
+    let spec = package(|_| ());
+    assert_eq!(spec.formats, [ArchiveFormat::Zip]);
+    assert_eq!(spec.shim, "handler");
+    assert_eq!(spec.target.libc.glibc, (2, 36));
+    assert_eq!(spec.max_request, 220_200_960);
+}
