@@ -18,9 +18,9 @@ pub(crate) fn expand(tree: &Node) -> Node {
     let defaults: Vec<&Entry> = DEFAULTS.iter().filter_map(|key| tree.entry(key)).collect();
     for entry in entries(&mut expanded) {
         if entry.key == "models" {
-            entries(&mut entry.value)
-                .iter_mut()
-                .for_each(|model| model_defaults(model, &defaults));
+            for model in entries(&mut entry.value) {
+                model_defaults(model, &defaults);
+            }
         }
     }
     expanded

@@ -9,7 +9,7 @@ use serde::Deserialize as _;
 use serde_json::{Map, Value as Json};
 
 use crate::normalise::{self, Draft};
-use crate::problems::{Code, Problem, Problems};
+use crate::problems::{Code, Problem, Problems, Spot, TOO_MANY};
 use crate::schema::{self, v1};
 use crate::secrets::MASK;
 use crate::source::{Source, SourceFile};
@@ -108,9 +108,10 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, LoadError> {
     let shown = path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
     let mut loader = Loader {
         options,
-        folder: match folder.as_os_str().is_empty() {
-            true => PathBuf::from("."),
-            false => folder,
+        folder: if folder.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            folder
         },
         source: Source {
             files: vec![SourceFile { path: shown, text }],
@@ -235,10 +236,15 @@ impl Loader<'_> {
         let failed = self.problems.has_errors();
         let problems = std::mem::take(&mut self.problems).into_vec();
         let problems: Vec<Problem> = problems.into_iter().map(|p| self.masked(p)).collect();
-        let located = problems
-            .iter()
-            .filter_map(|problem| Some((problem.diagnostic.clone(), problem.place?)));
-        self.source.exact = located.collect();
+        let exact = problems.iter().filter_map(|Problem { diagnostic, spot }| {
+            let place = match spot {
+                Spot::Value => None,
+                Spot::Key => self.source.key_place(&diagnostic.at),
+                Spot::Exact(place) => Some(*place),
+            };
+            Some((diagnostic.clone(), place?))
+        });
+        self.source.exact = exact.collect();
         let mut diagnostics: Vec<Diagnostic> = problems.into_iter().map(|p| p.diagnostic).collect();
         diagnostics.sort_by_key(|diagnostic| self.source.order(diagnostic));
         let (draft, resolved) = match understood {
@@ -258,13 +264,13 @@ impl Loader<'_> {
 
     fn masked(&self, problem: Problem) -> Problem {
         let secrets = &self.source.secrets;
-        let Problem { diagnostic, place } = problem;
+        let Problem { diagnostic, spot } = problem;
         let diagnostic = Diagnostic {
             detail: secrets.mask(&diagnostic.detail).into_owned(),
             help: diagnostic.help.map(|help| secrets.mask(&help).into_owned()),
             ..diagnostic
         };
-        Problem { diagnostic, place }
+        Problem { diagnostic, spot }
     }
 }
 
@@ -307,12 +313,13 @@ fn masked_json(node: &Node) -> Json {
 }
 
 impl Source {
-    /// Diagnostics are listed as they stand in the text, the manifest before other files.
-    fn order(&self, diagnostic: &Diagnostic) -> (usize, usize) {
+    /// Diagnostics are listed as they stand in the text, the manifest before other files, and last
+    /// that there are more.
+    fn order(&self, diagnostic: &Diagnostic) -> (bool, usize, usize) {
         let place = self.place(diagnostic).unwrap_or(Place {
             file: usize::MAX,
             ..Place::default()
         });
-        (place.file, place.start)
+        (diagnostic.code == TOO_MANY.name, place.file, place.start)
     }
 }

@@ -30,18 +30,36 @@ impl Code {
     }
 }
 
-/// A diagnostic, and its place if its path does not say it well enough.
+/// What of the text a diagnostic is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spot {
+    /// The value at the diagnostic's path.
+    Value,
+    /// The key of that value.
+    Key,
+    /// Something that has no path of its own.
+    Exact(Place),
+}
+
+/// A diagnostic, and what of the text it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) diagnostic: Diagnostic,
-    pub(crate) place: Option<Place>,
+    pub(crate) spot: Spot,
 }
 
 impl Problem {
     pub(crate) fn at(place: Place, diagnostic: Diagnostic) -> Self {
         Self {
             diagnostic,
-            place: Some(place),
+            spot: Spot::Exact(place),
+        }
+    }
+
+    pub(crate) fn of_key(diagnostic: Diagnostic) -> Self {
+        Self {
+            diagnostic,
+            spot: Spot::Key,
         }
     }
 }
@@ -50,7 +68,7 @@ impl From<Diagnostic> for Problem {
     fn from(diagnostic: Diagnostic) -> Self {
         Self {
             diagnostic,
-            place: None,
+            spot: Spot::Value,
         }
     }
 }
@@ -81,16 +99,31 @@ impl Problems {
     /// The same value can be reached on two ways, such as `stages.prod.memory` and `memory`.
     fn is_repeated(&mut self, problem: &Problem) -> bool {
         let detail = problem.diagnostic.detail.clone();
-        match problem.place {
-            Some(place) => !self.places.insert((problem.diagnostic.code, place, detail)),
-            None => self.found.contains(problem),
+        match problem.spot {
+            Spot::Exact(place) => !self.places.insert((problem.diagnostic.code, place, detail)),
+            Spot::Value | Spot::Key => self.found.contains(problem),
         }
+    }
+
+    /// The value, or none after reporting why there is none.
+    pub(crate) fn take<T, P: Into<Problem>>(&mut self, result: Result<T, P>) -> Option<T> {
+        result.map_err(|problem| self.push(problem)).ok()
     }
 
     pub(crate) fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
         for problem in problems {
             self.push(problem);
         }
+    }
+
+    /// Counts an error that would not be listed anyway. False if there is room for it.
+    pub(crate) fn leave_out_error(&mut self) -> bool {
+        let is_full = self.found.len() >= MAX_PROBLEMS;
+        if is_full {
+            self.errors += 1;
+            self.left_out += 1;
+        }
+        is_full
     }
 
     pub(crate) fn has_errors(&self) -> bool {
@@ -126,4 +159,4 @@ impl Problems {
     }
 }
 
-const TOO_MANY: Code = Code::new("more-problems", "too many problems to list");
+pub(crate) const TOO_MANY: Code = Code::new("more-problems", "too many problems to list");

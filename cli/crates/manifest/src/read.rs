@@ -84,9 +84,10 @@ fn not_utf8(error: &std::string::FromUtf8Error, file: usize) -> (String, Option<
     );
     let utf16 =
         error.as_bytes().starts_with(&[0xff, 0xfe]) || error.as_bytes().starts_with(&[0xfe, 0xff]);
-    let problem = problem.help(match utf16 {
-        true => "this is UTF-16, which PowerShell writes by default; save the file as UTF-8",
-        false => "save the file as UTF-8",
+    let problem = problem.help(if utf16 {
+        "this is UTF-16, which PowerShell writes by default; save the file as UTF-8"
+    } else {
+        "save the file as UTF-8"
     });
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
     let end = start + char::REPLACEMENT_CHARACTER.len_utf8();
@@ -106,7 +107,7 @@ fn control_character(text: &str, file: usize) -> Option<Problem> {
             &FieldPath::root(),
             format!("{name} stands here, which YAML does not allow"),
         )
-        .help("remove it; in double quotes it can be written as an escape such as `\\x1B`");
+        .help("remove it");
     let end = start + found.len_utf8();
     Some(Problem::at(Place { file, start, end }, problem))
 }

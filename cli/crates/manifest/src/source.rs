@@ -73,9 +73,10 @@ impl Source {
     /// A diagnostic for people: what, where, the line with a caret, why, and how to mend it.
     /// Ends with a line break. Secrets are masked.
     pub fn render(&self, diagnostic: &Diagnostic, colour: bool) -> String {
-        let renderer = match colour {
-            true => Renderer::styled(),
-            false => Renderer::plain(),
+        let renderer = if colour {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
         };
         let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(WIDTH);
         let level = match diagnostic.severity {
@@ -120,9 +121,10 @@ impl Source {
             .path(file.path.to_string_lossy())
             .line_start(lines.number)
             .annotation(annotation.label(fits.then_some(detail)));
-        match fits {
-            true => group.element(snippet),
-            false => group.element(snippet).element(Level::NOTE.message(detail)),
+        if fits {
+            group.element(snippet)
+        } else {
+            group.element(snippet).element(Level::NOTE.message(detail))
         }
     }
 
@@ -176,6 +178,12 @@ impl Source {
             let file = self.files.get(place.file)?;
             file.text.get(place.start..place.end)
         }))
+    }
+
+    /// Where the key of the value at this path stands, if there is one.
+    pub(crate) fn key_place(&self, path: &FieldPath) -> Option<Place> {
+        let found = Found::search(self.tree.as_ref()?, path);
+        found.key.filter(|_| found.complete)
     }
 
     fn position_of(&self, place: Place) -> Position {

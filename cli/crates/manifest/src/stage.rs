@@ -24,9 +24,9 @@ pub(crate) fn select(tree: &Node, stage: &StageName, problems: &mut Problems) ->
     match stages.get(stage.as_str()) {
         Some(_) => {
             let overrides = take_overrides(&mut selected, stage);
-            overrides
-                .iter()
-                .for_each(|entry| lay_over(&mut selected, entry));
+            for entry in &overrides {
+                lay_over(&mut selected, entry);
+            }
         }
         None if stage.as_str() == DEFAULT_STAGE || stages.entries().is_empty() => {}
         None => problems.push(unknown(stages, stage)),
@@ -71,7 +71,7 @@ fn unknown(stages: &Node, stage: &StageName) -> mlfn_core::Diagnostic {
     let detail = format!("`{stage}` is not one of them");
     let help = match suggest::closest(stage.as_str(), names.iter().copied()) {
         Some(close) => format!("did you mean `--stage {close}`?"),
-        None => format!("add it, or choose one of {}", suggest::list(&names)),
+        None => format!("add it, or choose {}", suggest::list(&names)),
     };
     UNKNOWN_STAGE.error(&at, detail).help(help)
 }
@@ -86,8 +86,9 @@ fn lay_over(base: &mut Node, overriding: &Entry) {
         None => entries.push(overriding.clone()),
         Some(entry) => match (&mut entry.value.content, &overriding.value.content) {
             (Content::Map(_), Content::Map(more)) => {
-                more.iter()
-                    .for_each(|entry_below| replace(&mut entry.value, entry_below));
+                for below in more {
+                    replace(&mut entry.value, below);
+                }
             }
             _ => *entry = overriding.clone(),
         },

@@ -152,10 +152,11 @@ fn storage_loop(storage: &StorageTrigger, at: &FieldPath, problems: &mut Problem
     let input = storage.prefix.as_deref().unwrap_or("");
     let output = storage.output_prefix.as_deref().unwrap_or("");
     if output.starts_with(input) || input.starts_with(output) {
-        let detail = format!(
-            "predictions go to `{}/{output}`, where they trigger the model again",
-            storage.bucket
-        );
+        let to = match output {
+            "" => storage.bucket.clone(),
+            output => format!("{}/{output}", storage.bucket),
+        };
+        let detail = format!("predictions go to `{to}`, where they trigger the model again");
         let problem = LOOP.error(&at.key("output"), detail);
         problems.push(problem.help("choose another bucket, or prefixes such as `in/` and `out/`"));
     }

@@ -1,7 +1,6 @@
 //! What a file is, before anything else in it is looked at.
 
 use mlfn_core::FieldPath;
-use serde_json::Value as Json;
 
 use crate::problems::{Code, Problem, Problems};
 use crate::yaml::{Content, Node};
@@ -12,7 +11,7 @@ const VERSION: i64 = 1;
 const EMPTY: Code = Code::new("empty-manifest", "the manifest is empty");
 const NOT_A_MAPPING: Code = Code::new("not-a-mapping", "the manifest is not a mapping");
 const MISSING: Code = Code::new("missing-version", "the manifest does not say its version");
-const UNSUPPORTED: Code = Code::new("unsupported-version", "the manifest has another version");
+const UNSUPPORTED: Code = Code::new("unsupported-version", "the manifest has an unknown version");
 const SERVERLESS: Code = Code::new(
     "serverless-framework-file",
     "this is a manifest of the Serverless Framework",
@@ -37,10 +36,7 @@ pub(crate) fn probe(tree: Option<&Node>, problems: &mut Problems) -> Verdict {
     };
     if !matches!(tree.content, Content::Map(_)) {
         let detail = format!("it must consist of keys and values, but is {}", tree.kind());
-        problems.push(Problem::at(
-            tree.place,
-            NOT_A_MAPPING.error(&root, detail).help(SMALLEST),
-        ));
+        problems.push(NOT_A_MAPPING.error(&root, detail).help(SMALLEST));
         return Verdict::Stop;
     }
     match tree.get("mlfn") {
@@ -52,18 +48,22 @@ pub(crate) fn probe(tree: Option<&Node>, problems: &mut Problems) -> Verdict {
 fn check_version(version: &Node, problems: &mut Problems) -> Verdict {
     let at = FieldPath::root().key("mlfn");
     let written = version.text().unwrap_or_default();
-    if version.to_json() == Json::from(VERSION) || written == VERSION.to_string() {
+    let is_number = version.to_json().as_i64() == Some(VERSION);
+    if is_number || written == VERSION.to_string() {
         return Verdict::GoOn;
     }
     let detail = match version.text() {
-        Some("") | None => "`mlfn:` must be followed by a version".to_owned(),
-        Some(text) => format!("this mlfn reads version {VERSION}, not `{text}`"),
+        Some(text) if !version.is_null() => {
+            format!("this mlfn reads version {VERSION}, not `{text}`")
+        }
+        _ => "`mlfn:` must be followed by a version".to_owned(),
     };
     let problem = UNSUPPORTED.error(&at, detail);
     let is_newer = version.to_json().as_f64().is_some_and(|found| found > 1.0);
-    problems.push(problem.help(match is_newer {
-        true => "a newer mlfn may read it: update mlfn, or write `mlfn: 1`",
-        false => "write `mlfn: 1`",
+    problems.push(problem.help(if is_newer {
+        "a newer mlfn may read it: update mlfn, or write `mlfn: 1`"
+    } else {
+        "write `mlfn: 1`"
     }));
     Verdict::Stop
 }
@@ -73,9 +73,9 @@ fn missing_version(tree: &Node, problems: &mut Problems) -> Verdict {
     if let Some(at) = serverless_framework(tree) {
         let detail = "`mlfn: 1` is missing, and this key belongs to the Serverless Framework";
         let problem = SERVERLESS.error(&at, detail);
-        problems.push(problem.help(
+        problems.push(Problem::of_key(problem.help(
             "run `mlfn init` in a new folder; what was a function with a handler becomes an entry under `models:`",
-        ));
+        )));
         return Verdict::Stop;
     }
     let detail = "the key `mlfn` is missing, by which mlfn knows its own files";

@@ -51,7 +51,8 @@ pub(super) fn expression(text: &str, at: &FieldPath, problems: &mut Problems) ->
 
 fn wrong_number(text: &str, found: usize, at: &FieldPath, problems: &mut Problems) {
     let detail = format!(
-        "it has {found} fields, and five are needed: minute, hour, day of month, month, day of week"
+        "it has {found} {}, and five are needed: minute, hour, day of month, month, day of week",
+        if found == 1 { "field" } else { "fields" }
     );
     let problem = BAD_CRON.error(at, detail);
     let without_wrapper = text.trim().starts_with("cron(") || text.trim().starts_with("rate(");

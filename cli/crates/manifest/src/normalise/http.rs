@@ -107,7 +107,7 @@ fn method(text: &str, at: &FieldPath, problems: &mut Problems) -> Option<HttpMet
 /// Segments of unreserved characters (RFC 3986, section 2.3): what no gateway rewrites.
 fn path(text: &str, at: &FieldPath, problems: &mut Problems) -> Option<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '.' | '_' | '~');
-    let segments: Vec<&str> = text.trim_start_matches('/').split('/').collect();
+    let segments: Vec<&str> = text.split('/').skip(1).collect();
     let (detail, help) = if !text.starts_with('/') {
         (
             format!("`{text}` does not start with `/`"),

@@ -17,7 +17,7 @@ use mlfn_core::{
 };
 
 use crate::LoadOptions;
-use crate::problems::{Code, Problems};
+use crate::problems::{Code, Problem, Problems};
 use crate::schema::v1;
 
 const BAD_REGION: Code = Code::new("invalid-region", "not a region");
@@ -25,6 +25,9 @@ const BAD_TAG: Code = Code::new("invalid-tag", "a tag that not every cloud accep
 
 /// Clouds take 50 or more; the rest is for those that mlfn adds.
 const MAX_TAGS: usize = 40;
+
+/// The longest key or value: that of Google's labels.
+const MAX_TAG: usize = 63;
 
 /// A service of which some parts may be missing, because they are wrong.
 #[derive(Debug)]
@@ -61,7 +64,7 @@ pub(crate) fn normalise(
 ) -> Draft {
     let root = FieldPath::root();
     let name = written.service.as_deref();
-    let name = name.and_then(|name| values::name(name, &root.key("service"), problems));
+    let name = name.and_then(|name| problems.take(values::name(name, &root.key("service"))));
     let (provider, region) = provider(written.provider.as_ref(), options, problems);
     let tags = tags(written.tags.as_ref(), problems);
     let defaults = v1::Stage {
@@ -158,14 +161,23 @@ fn check_tag(key: &str, value: &str, at: &FieldPath, problems: &mut Problems) {
         .find(|prefix| lower.starts_with(prefix))
     {
         let detail = format!("keys that start with `{prefix}` are reserved");
-        problems.push(BAD_TAG.error(at, detail).help("choose another key"));
+        let problem = BAD_TAG.error(at, detail).help("choose another key");
+        problems.push(Problem::of_key(problem));
     }
-    for (what, text, limit) in [("key", key, 63), ("value", value, 63)] {
-        let length = text.chars().count();
-        if length > limit || (what == "key" && length == 0) {
-            let detail = format!("the {what} has {length} characters; 1 to {limit} are allowed");
-            problems.push(BAD_TAG.error(at, detail));
-        }
+    let too_long = |text: &str| text.chars().count() > MAX_TAG;
+    if key.is_empty() || too_long(key) {
+        let detail = format!(
+            "a key has 1 to {MAX_TAG} characters, and this one {}",
+            key.chars().count()
+        );
+        problems.push(Problem::of_key(BAD_TAG.error(at, detail)));
+    }
+    if too_long(value) {
+        let detail = format!(
+            "a value has at most {MAX_TAG} characters, and this one {}",
+            value.chars().count()
+        );
+        problems.push(BAD_TAG.error(at, detail));
     }
 }
 
@@ -188,7 +200,7 @@ fn stages(written: Option<&IndexMap<String, Option<v1::Stage>>>, problems: &mut 
     let stages = FieldPath::root().key("stages");
     for (name, stage) in written.into_iter().flatten() {
         let at = stages.key(name);
-        let _: Option<StageName> = values::name(name, &at, problems);
+        let _: Option<StageName> = problems.take(values::name(name, &at).map_err(Problem::of_key));
         if let Some(stage) = stage {
             defaults(stage, &at, problems);
         }

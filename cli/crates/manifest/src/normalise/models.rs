@@ -8,7 +8,7 @@ use mlfn_core::{Architecture, FieldPath, Function, InputSpec, Memory, OutputSpec
 use serde_json::Value as Json;
 
 use super::{Defaults, Located, options, triggers, values};
-use crate::problems::{Code, Problems};
+use crate::problems::{Code, Problem, Problems};
 use crate::schema::v1;
 
 const BAD_PATH: Code = Code::new("invalid-model-path", "not the path of a model");
@@ -38,7 +38,7 @@ pub(super) fn function(
             &short
         }
     };
-    let name = values::name(name, &at, problems);
+    let name = problems.take(values::name(name, &at).map_err(Problem::of_key));
     let path = written
         .path
         .as_deref()

@@ -62,8 +62,8 @@ pub(super) fn gcp(
 /// Thousandths of a CPU, which is as fine as Google counts.
 fn milli_cpu(cpu: f64, at: &FieldPath, problems: &mut Problems) -> Option<u32> {
     const LARGEST: u32 = 64_000;
-    let thousandths = (cpu * 1000.0).round();
-    let found = (1..=LARGEST).find(|milli| f64::from(*milli) == thousandths);
+    let is_nearest = |milli: &u32| (f64::from(*milli) - cpu * 1000.0).abs() < 0.5;
+    let found = (1..=LARGEST).find(is_nearest);
     if found.is_none() {
         let detail = format!("`{cpu}` CPUs are not what one instance can have");
         problems.push(

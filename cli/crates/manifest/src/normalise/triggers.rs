@@ -229,7 +229,7 @@ fn stream(written: &v1::Stream, at: &FieldPath, problems: &mut Problems) -> Opti
     if sources.len() > 1 {
         let keys: Vec<&str> = sources.iter().map(|(key, _)| *key).collect();
         let detail = format!(
-            "{} are all given",
+            "{} are given, and one is allowed",
             suggest::list(&keys).replace(" or ", " and ")
         );
         let problem = TWO_SOURCES.error(at, detail);

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use mlfn_core::{Architecture, EnvironmentValue, FieldPath, Memory, NameError, Seconds, SecretRef};
+use mlfn_core::{
+    Architecture, Diagnostic, EnvironmentValue, FieldPath, Memory, NameError, Seconds, SecretRef,
+};
 
-use crate::problems::{Code, Problems};
+use crate::problems::{Code, Problem, Problems};
 use crate::schema::v1;
 
 const BAD_NAME: Code = Code::new("invalid-name", "a name that not every cloud accepts");
@@ -25,27 +27,25 @@ const BAD_REFERENCE: Code = Code::new("invalid-reference", "not the name of some
 const MAX_REFERENCE: usize = 512;
 
 /// A name of a service, a stage or a function.
-pub(super) fn name<T>(text: &str, at: &FieldPath, problems: &mut Problems) -> Option<T>
+pub(super) fn name<T>(text: &str, at: &FieldPath) -> Result<T, Diagnostic>
 where
     T: FromStr<Err = NameError>,
 {
-    let error = match text.parse() {
-        Ok(name) => return Some(name),
-        Err(error) => error,
-    };
-    let detail = match &error {
-        NameError::Empty => error.to_string(),
-        error => format!("`{text}` {error}"),
-    };
-    let problem = BAD_NAME.error(at, detail);
-    let mended = mended_name(text);
-    problems.push(match mended != text && mended.parse::<T>().is_ok() {
-        true => problem.help(format!("write `{mended}`")),
-        false => {
-            problem.help("a name starts with a letter and goes on with letters, digits and `-`")
-        }
-    });
-    None
+    text.parse().map_err(|error| {
+        let detail = match &error {
+            NameError::Empty => error.to_string(),
+            error => format!("`{text}` {error}"),
+        };
+        let mended = mended_name(text);
+        // Leaving letters of other alphabets out makes names that nobody wants.
+        let is_better = text.is_ascii() && mended != text && mended.parse::<T>().is_ok();
+        let help = if is_better {
+            format!("write `{mended}`")
+        } else {
+            "a name starts with a letter and goes on with letters, digits and `-`".to_owned()
+        };
+        BAD_NAME.error(at, detail).help(help)
+    })
 }
 
 /// `My_Model v2` -> `my-model-v2`.
@@ -162,13 +162,15 @@ fn check_variable_name(name: &str, at: &FieldPath, problems: &mut Problems) {
         let problem = BAD_VARIABLE.error(at, detail);
         let mended = name.replace(['-', '.', ' '], "_");
         let can_be_mended = mended != name && mended.starts_with(|c: char| c.is_ascii_alphabetic());
-        problems.push(match can_be_mended {
-            true => problem.help(format!("write `{mended}`")),
-            false => problem.help("write for example `MODE`"),
-        });
+        problems.push(Problem::of_key(if can_be_mended {
+            problem.help(format!("write `{mended}`"))
+        } else {
+            problem.help("write for example `MODE`")
+        }));
     } else if name.starts_with("MLFN_") {
         let detail = format!("`{name}` starts with `MLFN_`, as everything does that mlfn sets");
-        problems.push(RESERVED.error(at, detail).help("choose another name"));
+        let problem = RESERVED.error(at, detail).help("choose another name");
+        problems.push(Problem::of_key(problem));
     }
 }
 

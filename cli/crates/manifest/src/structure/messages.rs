@@ -18,23 +18,36 @@ const SEVERAL_KEYS: Code = Code::new("several-keys", "several keys where one is 
 
 /// Nothing that a mapping can have is called so. The caret points at the key.
 pub(super) fn unknown_key(root: &Json, entry: &Entry, schema: &Json, place: &Place<'_>) -> Problem {
-    let known: Vec<&str> = properties(schema).map(|(key, _)| key).collect();
     let key = entry.key.as_str();
     let detail = format!("`{key}` is no key of {}", owner(&place.at));
-    let meant =
-        suggest::synonym(key, &known).or_else(|| suggest::closest(key, known.iter().copied()));
-    let help = match (meant, belongs_below(root, schema, key)) {
+    let help = match (meant(entry, schema), belongs_below(root, schema, key)) {
         (Some(meant), _) => format!("did you mean `{meant}`?"),
         (None, Some(parent)) => format!("`{key}` belongs below `{parent}:`; check the indentation"),
-        (None, None) => format!(
-            "the keys here are {}",
-            suggest::list(&known).replace(" or ", " and ")
-        ),
+        (None, None) => {
+            let known: Vec<&str> = properties(schema).map(|(key, _)| key).collect();
+            format!(
+                "the keys here are {}",
+                suggest::list(&known).replace(" or ", " and ")
+            )
+        }
     };
     Problem::at(
         entry.key_place,
         UNKNOWN_KEY.error(&place.at.key(key), detail).help(help),
     )
+}
+
+/// What an unknown key was probably meant to be.
+pub(super) fn meant<'s>(entry: &Entry, schema: &'s Json) -> Option<&'s str> {
+    let known: Vec<&str> = properties(schema).map(|(key, _)| key).collect();
+    let key = entry.key.as_str();
+    if known.contains(&key) {
+        return None;
+    }
+    let synonym = suggest::synonym(key, &known);
+    let close = || suggest::closest(key, known.iter().copied());
+    let meant = synonym.or_else(close)?;
+    known.into_iter().find(|known| *known == meant)
 }
 
 /// `method` in a trigger belongs below `http`, `triggers` in the manifest below `models.<name>`.
@@ -72,15 +85,15 @@ pub(super) fn missing(key: &str, schema: &Json, place: &Place<'_>) -> Diagnostic
 }
 
 pub(super) fn wrong_type(node: &Node, place: &Place<'_>, expected: &[&Json]) -> Diagnostic {
-    let expected: Vec<&str> = type_words(expected);
-    let expected = expected.join(" or ");
+    let expected = type_words(expected);
     let name = name(&place.at);
-    let detail = match node.is_null() {
-        true => format!("{name} has no value; it must be {expected}"),
-        false => format!(
+    let detail = if node.is_null() {
+        format!("{name} has no value; it must be {expected}")
+    } else {
+        format!(
             "{name} must be {expected}, but is {}",
             found(node, &expected)
-        ),
+        )
     };
     let problem = WRONG_TYPE.error(&place.at, detail);
     match wrong_type_help(node, place, &expected) {
@@ -124,7 +137,7 @@ fn wrong_type_help(node: &Node, place: &Place<'_>, expected: &str) -> Option<Str
 }
 
 /// The types of schemas in the words of messages, nothing left out.
-fn type_words(schemas: &[&Json]) -> Vec<&'static str> {
+fn type_words(schemas: &[&Json]) -> String {
     const WORDS: [(&str, &str); 6] = [
         ("string", "text"),
         ("integer", "a whole number"),
@@ -134,11 +147,11 @@ fn type_words(schemas: &[&Json]) -> Vec<&'static str> {
         ("object", "a mapping"),
     ];
     let is_expected = |name: &str| schemas.iter().any(|schema| has_type(schema, name));
-    WORDS
-        .iter()
-        .filter(|(name, _)| is_expected(name))
-        .map(|(_, word)| *word)
-        .collect()
+    let expected = WORDS.iter().filter(|(name, _)| is_expected(name));
+    let words: Vec<&str> = expected.map(|(_, word)| *word).collect();
+    words
+        .join(" or ")
+        .replace("text or a number or true or false", "a single value")
 }
 
 pub(super) fn bad_choice(scalar: &Scalar, choices: &[&str], place: &Place<'_>) -> Diagnostic {
@@ -159,14 +172,16 @@ pub(super) fn out_of_range(
     most: f64,
     place: &Place<'_>,
 ) -> Diagnostic {
-    let allowed = match most >= f64::from(u32::MAX) && least > f64::MIN {
-        true => format!("{least} or more"),
-        false => format!("between {least} and {most}"),
+    let allowed = if most >= f64::from(u32::MAX) && least > f64::MIN {
+        format!("{least} or more")
+    } else {
+        format!("between {least} and {most}")
     };
     let too_large = scalar.to_json().as_f64().is_some_and(|found| found > most);
-    let allowed = match too_large && most >= f64::from(u32::MAX) {
-        true => format!("at most {most}"),
-        false => allowed,
+    let allowed = if too_large && most >= f64::from(u32::MAX) {
+        format!("at most {most}")
+    } else {
+        allowed
     };
     let detail = format!(
         "{} is {}, but must be {allowed}",
@@ -189,9 +204,8 @@ pub(super) fn too_few_keys(schema: &Json, place: &Place<'_>) -> Diagnostic {
     }
 }
 
-pub(super) fn too_many_keys(entries: &[Entry], place: &Place<'_>) -> Diagnostic {
-    let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
-    let keys = suggest::list(&keys).replace(" or ", " and ");
+pub(super) fn too_many_keys(keys: &[&str], place: &Place<'_>) -> Diagnostic {
+    let keys = suggest::list(keys).replace(" or ", " and ");
     let detail = format!(
         "{} has {keys}, but can have one of them only",
         name(&place.at)
@@ -230,11 +244,10 @@ fn name(at: &FieldPath) -> String {
         return "the manifest".to_owned();
     };
     let is_item = at.to_string().ends_with(']');
-    match is_item {
-        true => {
-            let number = last.parse::<usize>().map_or(0, |index| index + 1);
-            format!("item {number} of `{}`", parent.last().unwrap_or_default())
-        }
-        false => format!("`{last}`"),
+    if is_item {
+        let number = last.parse::<usize>().map_or(0, |index| index + 1);
+        format!("item {number} of `{}`", parent.last().unwrap_or_default())
+    } else {
+        format!("`{last}`")
     }
 }

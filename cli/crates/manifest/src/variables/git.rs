@@ -25,9 +25,10 @@ impl Repository {
             .ancestors()
             .map(|above| above.join(".git"))
             .find(|path| path.exists())?;
-        let folder = match dot_git.is_dir() {
-            true => dot_git,
-            false => linked(&dot_git)?,
+        let folder = if dot_git.is_dir() {
+            dot_git
+        } else {
+            linked(&dot_git)?
         };
         let common = match first_line(&folder.join("commondir")) {
             Some(relative) => folder.join(relative),

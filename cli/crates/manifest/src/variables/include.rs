@@ -26,14 +26,13 @@ pub(super) fn read(
     keys: Option<&str>,
     spot: Spot<'_>,
 ) -> Result<Node, Lookup> {
-    let root = match resolver.included.get(path) {
-        Some(known) => known.clone().ok_or(Lookup::Reported)?,
-        None => {
-            let file = locate(resolver.inputs.folder, path, spot)?;
-            let root = open(resolver, file, path, spot)?.map(Rc::new);
-            resolver.included.insert(path.to_owned(), root.clone());
-            root.ok_or(Lookup::Reported)?
-        }
+    let root = if let Some(known) = resolver.included.get(path) {
+        known.clone().ok_or(Lookup::Reported)?
+    } else {
+        let file = locate(resolver.inputs.folder, path, spot)?;
+        let root = open(resolver, &file, path, spot)?.map(Rc::new);
+        resolver.included.insert(path.to_owned(), root.clone());
+        root.ok_or(Lookup::Reported)?
     };
     match keys {
         None => Ok((*root).clone()),
@@ -102,17 +101,18 @@ fn unreadable(error: &io::Error, path: &str, spot: Spot<'_>) -> Lookup {
         io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
         other => other.to_string(),
     };
-    Lookup::Wrong(UNREADABLE.error(spot.at, format!("`{path}`: {reason}")))
+    let problem = UNREADABLE.error(spot.at, format!("`{path}`: {reason}"));
+    Lookup::Wrong(problem.help("name a text file below the folder of the manifest"))
 }
 
 /// None if there is something wrong in the file itself, which is reported.
 fn open(
     resolver: &mut Resolver<'_>,
-    file: PathBuf,
+    file: &Path,
     path: &str,
     spot: Spot<'_>,
 ) -> Result<Option<Node>, Lookup> {
-    let bytes = read::bytes(&file).map_err(|error| unreadable(&error, path, spot))?;
+    let bytes = read::bytes(file).map_err(|error| unreadable(&error, path, spot))?;
     let number = resolver.inputs.files.len();
     let (text, mut problem) = read::text(bytes, number);
     if !is_tree(path) {

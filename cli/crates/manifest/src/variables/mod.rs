@@ -9,7 +9,7 @@ mod git;
 mod include;
 mod lookup;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -58,6 +58,8 @@ pub(crate) fn resolve(tree: &Node, inputs: Inputs<'_>) -> Node {
         depth: 0,
         nodes: 0,
         bytes: 0,
+        exhausted: false,
+        circles: HashSet::new(),
     };
     let root = FieldPath::root();
     let entries = tree.entries().iter().map(|entry| Entry {
@@ -107,6 +109,10 @@ struct Resolver<'a> {
     depth: usize,
     nodes: usize,
     bytes: usize,
+    /// Whether it was reported that there are too many of them.
+    exhausted: bool,
+    /// Circles that were reported, each as its sorted links.
+    circles: HashSet<Vec<String>>,
 }
 
 /// A variable without a value; the reason has been reported.
@@ -166,11 +172,16 @@ impl Resolver<'_> {
             return false;
         }
         if self.nodes > MAX_NODES || self.bytes > MAX_BYTES {
-            let detail = format!(
-                "with all variables replaced it would have more than {MAX_NODES} values or {MAX_BYTES} bytes"
-            );
-            let problem = TOO_LARGE.error(&FieldPath::root(), detail);
-            self.inputs.problems.push(problem);
+            if !self.exhausted {
+                self.exhausted = true;
+                let detail = format!(
+                    "with all variables replaced there would be more than {MAX_NODES} values or {MAX_BYTES} bytes"
+                );
+                let problem = TOO_LARGE
+                    .error(spot.at, detail)
+                    .help("the variables here multiply each other; write the values out");
+                self.inputs.problems.push(Problem::at(spot.place, problem));
+            }
             return false;
         }
         true
@@ -220,7 +231,9 @@ impl Resolver<'_> {
                             "the value of this variable is {}, which has no text",
                             node.kind()
                         );
-                        return self.report(place, NOT_TEXT.error(spot.at, detail));
+                        let problem = NOT_TEXT.error(spot.at, detail);
+                        let help = "use the variable alone, or one of its items: `${self:path.0}`";
+                        return self.report(place, problem.help(help));
                     };
                     joined.push_str(text);
                     secret |= node.secret;
@@ -228,9 +241,10 @@ impl Resolver<'_> {
             }
         }
         self.bytes += joined.len();
-        match self.within_budget(spot) {
-            true => Ok((joined, secret)),
-            false => Err(Failed),
+        if self.within_budget(spot) {
+            Ok((joined, secret))
+        } else {
+            Err(Failed)
         }
     }
 
@@ -254,9 +268,10 @@ impl Resolver<'_> {
         ) {
             (Lookup::Found(node), _) => {
                 self.bytes += node.bytes();
-                match self.within_budget(spot) {
-                    true => Ok(node),
-                    false => Err(Failed),
+                if self.within_budget(spot) {
+                    Ok(node)
+                } else {
+                    Err(Failed)
                 }
             }
             (Lookup::Reported, _) => Err(Failed),
@@ -288,6 +303,11 @@ impl Resolver<'_> {
     fn reference(&mut self, name: String, node: &Node, spot: Spot<'_>) -> Lookup {
         if let Some(start) = self.chain.iter().position(|known| *known == name) {
             let links = self.chain.iter().skip(start).chain([&name]);
+            let mut circle: Vec<String> = self.chain.iter().skip(start).cloned().collect();
+            circle.sort();
+            if !self.circles.insert(circle) {
+                return Lookup::Reported;
+            }
             let links: Vec<String> = links.map(|link| format!("`${{{link}}}`")).collect();
             let problem = CYCLE
                 .error(
@@ -300,9 +320,10 @@ impl Resolver<'_> {
         self.chain.push(name);
         let node = self.node(node, spot.at);
         self.chain.pop();
-        match node.is_unresolved() {
-            true => Lookup::Reported,
-            false => Lookup::Found(node),
+        if node.is_unresolved() {
+            Lookup::Reported
+        } else {
+            Lookup::Found(node)
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
-use mlfn_core::FieldPath;
+use mlfn_core::{Diagnostic, FieldPath};
 
 use super::syntax;
 use super::{Content, Entry, MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, Place, Style};
@@ -40,10 +40,10 @@ pub(crate) fn compose(text: &str, file: usize) -> (Option<Node>, Vec<Problem>) {
     for next in Parser::new_from_str_with_options(text, options) {
         let step = match next {
             Ok((event, span)) => composer.take(event, span),
-            Err(error) => Err(syntax::problem(&error, text, file)),
+            Err(error) => Err(Box::new(syntax::problem(&error, text, file))),
         };
         if let Err(fatal) = step {
-            composer.problems.push(fatal);
+            composer.problems.push(*fatal);
             return (None, composer.problems);
         }
     }
@@ -80,7 +80,7 @@ enum Items {
     },
 }
 
-type Step = Result<(), Problem>;
+type Step = Result<(), Box<Problem>>;
 
 impl Composer<'_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Step {
@@ -139,7 +139,7 @@ impl Composer<'_> {
         let problem = SECOND_DOCUMENT
             .error(&FieldPath::root(), detail)
             .help("remove the line `---`, or put each service into a folder of its own");
-        Err(Problem::at(place, problem))
+        Err(fatal(place, problem))
     }
 
     fn enter(&mut self, place: Place, anchor: usize, items: Items) -> Step {
@@ -161,7 +161,7 @@ impl Composer<'_> {
         let problem = KEY_NOT_TEXT
             .error(&FieldPath::root(), detail)
             .help("if this was meant to be text with `{`, `[` or `*`, put it in quotes");
-        Err(Problem::at(place, problem))
+        Err(fatal(place, problem))
     }
 
     fn leave(&mut self, end: usize) -> Step {
@@ -176,7 +176,7 @@ impl Composer<'_> {
         };
         let content = match open.items {
             Items::List(items) => Content::List(items),
-            Items::Map { entries, .. } => Content::Map(self.merge(entries)?),
+            Items::Map { entries, .. } => Content::Map(merge(entries)?),
         };
         self.add(Node::new(content, place), open.anchor)
     }
@@ -184,13 +184,15 @@ impl Composer<'_> {
     fn alias(&mut self, anchor: usize, place: Place) -> Step {
         let Some(node) = self.anchors.get(&anchor) else {
             let detail = "the value that this alias stands for is not finished yet";
-            let problem = SELF_ALIAS.error(&FieldPath::root(), detail);
-            return Err(Problem::at(place, problem));
+            let problem = SELF_ALIAS
+                .error(&FieldPath::root(), detail)
+                .help("write the value out where the alias stands");
+            return Err(fatal(place, problem));
         };
         self.nodes += node.count();
         self.bytes += node.bytes();
         if self.open.len() + node.depth() > MAX_DEPTH {
-            return Err(Problem::at(place, syntax::too_deep()));
+            return Err(fatal(place, syntax::too_deep()));
         }
         self.within_budget(place)?;
         let node = node.clone();
@@ -210,7 +212,7 @@ impl Composer<'_> {
         let problem = TOO_MANY_VALUES
             .error(&FieldPath::root(), detail)
             .help("a manifest this large is generated or not a manifest; split the service");
-        Err(Problem::at(place, problem))
+        Err(fatal(place, problem))
     }
 
     /// A finished value goes where it belongs: it is a key, or the value of one, or an item.
@@ -243,29 +245,31 @@ impl Composer<'_> {
         }
         Ok(())
     }
+}
 
-    /// `<<: *defaults`: what the mapping has itself wins over what is merged into it, the first
-    /// merged over the next.
-    fn merge(&mut self, written: Vec<Entry>) -> Result<Vec<Entry>, Problem> {
-        if !written.iter().any(|entry| entry.key == "<<") {
-            return Ok(written);
-        }
-        let (merged, mut entries): (Vec<_>, Vec<_>) =
-            written.into_iter().partition(|entry| entry.key == "<<");
-        let mut seen: HashSet<String> = entries.iter().map(|entry| entry.key.clone()).collect();
-        for entry in merged {
-            let place = entry.value.place;
-            for source in merge_sources(entry.value) {
-                let Content::Map(more) = source.content else {
-                    let detail = "only mappings can be merged into a mapping";
-                    let problem = BAD_MERGE.error(&FieldPath::root(), detail);
-                    return Err(Problem::at(place, problem));
-                };
-                entries.extend(more.into_iter().filter(|e| seen.insert(e.key.clone())));
-            }
-        }
-        Ok(entries)
+/// `<<: *defaults`: what the mapping has itself wins over what is merged into it, the first
+/// merged over the next.
+fn merge(written: Vec<Entry>) -> Result<Vec<Entry>, Box<Problem>> {
+    if !written.iter().any(|entry| entry.key == "<<") {
+        return Ok(written);
     }
+    let (merged, mut entries): (Vec<_>, Vec<_>) =
+        written.into_iter().partition(|entry| entry.key == "<<");
+    let mut seen: HashSet<String> = entries.iter().map(|entry| entry.key.clone()).collect();
+    for entry in merged {
+        let place = entry.value.place;
+        for source in merge_sources(entry.value) {
+            let Content::Map(more) = source.content else {
+                let detail = "only mappings can be merged into a mapping";
+                let problem = BAD_MERGE
+                    .error(&FieldPath::root(), detail)
+                    .help("write `<<: *name`, with `&name` at a mapping above");
+                return Err(fatal(place, problem));
+            };
+            entries.extend(more.into_iter().filter(|e| seen.insert(e.key.clone())));
+        }
+    }
+    Ok(entries)
 }
 
 fn merge_sources(node: Node) -> Vec<Node> {
@@ -286,7 +290,11 @@ fn duplicate(entries: &[Entry], key: &str, place: Place, text: &str) -> Problem 
     Problem::at(place, problem)
 }
 
-fn scalar_style(style: ScalarStyle, tag: Option<&Tag>, place: Place) -> Result<Style, Problem> {
+fn scalar_style(
+    style: ScalarStyle,
+    tag: Option<&Tag>,
+    place: Place,
+) -> Result<Style, Box<Problem>> {
     let written = match style {
         ScalarStyle::Plain => Style::Plain,
         _ => Style::Quoted,
@@ -308,12 +316,17 @@ fn collection_tag(tag: Option<&Tag>, place: Place) -> Step {
     }
 }
 
-fn unknown_tag(tag: &Tag, place: Place) -> Problem {
+fn unknown_tag(tag: &Tag, place: Place) -> Box<Problem> {
     let problem = UNKNOWN_TAG
         .error(
             &FieldPath::root(),
             format!("`{tag}` has no meaning in a manifest"),
         )
         .help("write the value without it; text that starts with `!` needs quotes");
-    Problem::at(place, problem)
+    fatal(place, problem)
+}
+
+/// A problem after which the rest of the text has no meaning.
+fn fatal(place: Place, diagnostic: Diagnostic) -> Box<Problem> {
+    Box::new(Problem::at(place, diagnostic))
 }

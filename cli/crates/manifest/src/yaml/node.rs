@@ -72,6 +72,7 @@ impl Scalar {
     /// As JSON, by the rules of YAML's core schema unless it is certainly text.
     pub(crate) fn to_json(&self) -> Json {
         match self.style {
+            Style::Loose if self.text.is_empty() => Json::String(String::new()),
             Style::Plain | Style::Loose => scalar::resolve(&self.text),
             Style::Quoted | Style::Unresolved => Json::String(self.text.clone()),
         }

@@ -35,13 +35,13 @@ pub(crate) fn too_deep() -> Diagnostic {
 /// One character; at the end of the text, the last one that can be seen.
 fn visible_place(text: &str, start: usize, file: usize) -> Place {
     let at_end = text.get(start..).is_none_or(|rest| rest.trim().is_empty());
-    let start = match at_end {
-        true => text
-            .trim_end()
+    let start = if at_end {
+        text.trim_end()
             .char_indices()
             .next_back()
-            .map_or(0, |(at, _)| at),
-        false => start,
+            .map_or(0, |(at, _)| at)
+    } else {
+        start
     };
     let character = text.get(start..).and_then(|rest| rest.chars().next());
     Place {
@@ -57,25 +57,70 @@ const QUOTES: &str =
     "text that contains `: `, ` #`, or starts with one of `[]{}&*!|>'\"%@`, needs quotes";
 const SPACES: &str = "indent with spaces";
 
+type Words = (&'static str, Option<&'static str>);
+
 /// What is wrong, and how to mend it where that can be said.
 fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
     use ErrorKind as Kind;
-    let (detail, help) = match kind {
+    match kind {
+        Kind::UnclosedFlowCollection { open } | Kind::MismatchedFlowCollectionEnd { open, .. } => {
+            let detail = format!("`{open}` is opened and not closed");
+            return (detail, Some("add the bracket that closes it"));
+        }
+        Kind::UnexpectedCharacter { character } => {
+            return (format!("`{character}` cannot start a value"), Some(QUOTES));
+        }
+        _ => {}
+    }
+    let known = block_words(kind)
+        .or_else(|| flow_words(kind))
+        .or_else(|| text_words(kind));
+    match known {
+        Some((detail, help)) => (detail.to_owned(), help),
+        None => (format!("the YAML parser says: {kind}"), None),
+    }
+}
+
+/// About lines and columns.
+fn block_words(kind: &ErrorKind) -> Option<Words> {
+    use ErrorKind as Kind;
+    Some(match kind {
         Kind::TabNotAllowed
         | Kind::TabInBlockIndentation
         | Kind::TabInIndentation
         | Kind::TabAtBlockScalarStart
         | Kind::TabInPlainScalar => ("YAML does not allow a tab here", Some(SPACES)),
-        Kind::UnclosedQuotedScalar => (
-            "a quote is opened and never closed",
-            Some("close it; a quote inside of single quotes is written twice: `'it''s'`"),
+        Kind::SimpleKeyExpected | Kind::InvalidSimpleKey => (
+            "a key must be followed by `:` on the same line, and be shorter than 1024 characters",
+            Some(INDENTATION),
         ),
-        Kind::UnclosedFlowCollection { open } | Kind::MismatchedFlowCollectionEnd { open, .. } => {
-            return (
-                format!("`{open}` is opened and not closed"),
-                Some("add the bracket that closes it"),
-            );
-        }
+        Kind::ExpectedBlockMappingKey
+        | Kind::InvalidIndentation
+        | Kind::MappingKeyNotAllowed
+        | Kind::InvalidFlowScalarIndent
+        | Kind::InvalidBlockScalarIndent => (
+            "the indentation does not match the lines above",
+            Some(INDENTATION),
+        ),
+        Kind::ExpectedBlockSequenceEntry
+        | Kind::BlockSequenceEntryNotAllowed
+        | Kind::BlockEntryInFlowCollection
+        | Kind::InvalidBlockEntryWhitespace => (
+            "a list item is not expected here",
+            Some("items of a list start with `- ` in the same column"),
+        ),
+        Kind::ExpectedDocumentStart => (
+            "the manifest is one mapping, and this is not a part of it",
+            Some(INDENTATION),
+        ),
+        _ => return None,
+    })
+}
+
+/// About brackets, braces, anchors and colons.
+fn flow_words(kind: &ErrorKind) -> Option<Words> {
+    use ErrorKind as Kind;
+    Some(match kind {
         Kind::UnexpectedEofFlowSequence | Kind::ExpectedFlowSequenceSeparator => (
             "a list in brackets needs `,` between its items and `]` at its end",
             None,
@@ -100,29 +145,22 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
         Kind::MappingValueNotAllowed | Kind::InvalidColonPlacement => {
             ("a `:` is not expected here", Some(QUOTES))
         }
-        Kind::SimpleKeyExpected | Kind::InvalidSimpleKey => (
-            "a key must be followed by `:` on the same line, and be shorter than 1024 characters",
-            Some(INDENTATION),
+        _ => return None,
+    })
+}
+
+/// About quotes, blocks of text and comments.
+fn text_words(kind: &ErrorKind) -> Option<Words> {
+    use ErrorKind as Kind;
+    Some(match kind {
+        Kind::UnclosedQuotedScalar => (
+            "a quote is opened and never closed",
+            Some("close it; a quote inside of single quotes is written twice: `'it''s'`"),
         ),
-        Kind::ExpectedBlockMappingKey
-        | Kind::InvalidIndentation
-        | Kind::MappingKeyNotAllowed
-        | Kind::InvalidFlowScalarIndent
-        | Kind::InvalidQuotedScalarIndent
-        | Kind::InvalidBlockScalarIndent => (
-            "the indentation does not fit to the lines above",
-            Some(INDENTATION),
+        Kind::InvalidQuotedScalarIndent => (
+            "a text in quotes that began above is still open here",
+            Some("close the quote where the text ends"),
         ),
-        Kind::ExpectedBlockSequenceEntry
-        | Kind::BlockSequenceEntryNotAllowed
-        | Kind::BlockEntryInFlowCollection
-        | Kind::InvalidBlockEntryWhitespace => (
-            "a list item is not expected here",
-            Some("items of a list start with `- ` in the same column"),
-        ),
-        Kind::UnexpectedCharacter { character } => {
-            return (format!("`{character}` cannot start a value"), Some(QUOTES));
-        }
         Kind::UnknownQuotedScalarEscape
         | Kind::InvalidQuotedScalarHexEscape
         | Kind::InvalidUnicodeEscape => (
@@ -141,11 +179,6 @@ fn words(kind: &ErrorKind) -> (String, Option<&'static str>) {
             "after `|` or `>` the text must start on the next line",
             Some(QUOTES),
         ),
-        Kind::ExpectedDocumentStart => (
-            "the manifest is one mapping, and this is not a part of it",
-            Some(INDENTATION),
-        ),
-        other => return (format!("the YAML parser says: {other}"), None),
-    };
-    (detail.to_owned(), help)
+        _ => return None,
+    })
 }
