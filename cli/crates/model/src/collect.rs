@@ -20,6 +20,10 @@ use crate::wire::{FieldValue, Reader, Span, WireError};
 /// ONNX Runtime obeys, is reached with 33 graphs, each of which is three messages deep.
 const MAX_GRAPH_DEPTH: u32 = 33;
 
+/// The most nodes in all graphs. The largest public models have a hundredth; it takes seconds to
+/// walk over so many.
+const MAX_NODES: u64 = 10_000_000;
+
 /// The longest small message or name, in bytes.
 const MAX_MESSAGE: u64 = 1 << 20;
 
@@ -54,6 +58,7 @@ pub(crate) struct Collected {
     pub(crate) parameters: u64,
     /// What tensors want of external files, by location.
     pub(crate) external: BTreeMap<String, ExternalNeed>,
+    nodes: u64,
     kept: u64,
 }
 
@@ -209,6 +214,10 @@ impl<'a, R: Read + Seek> Walk<'a, R> {
 
     /// `NodeProto`.
     fn node(&mut self, span: Span, depth: u32) -> Walked {
+        self.collected.nodes += 1;
+        if self.collected.nodes > MAX_NODES {
+            return Err(WireError::TooComplex);
+        }
         let (mut operator, mut domain) = (String::new(), String::new());
         self.fields(span, |walk, number, value| {
             match (number, value) {

@@ -73,7 +73,7 @@ pub(crate) struct Sample<'a> {
 type Test = fn(&Sample<'_>) -> bool;
 
 /// By content. None of these bytes begins an ONNX file. The first match counts.
-const BY_CONTENT: [(Format, Test); 25] = [
+const BY_CONTENT: [(Format, Test); 26] = [
     (Format::LfsPointer, |s| s.starts("version https://git-lfs")),
     (Format::PyTorch, |s| s.is_legacy_torch()),
     (Format::Pickle, |s| s.is_pickle()),
@@ -86,7 +86,10 @@ const BY_CONTENT: [(Format, Test); 25] = [
     (Format::PyTorch, |s| s.is_zip() && s.has("data.pkl")),
     (Format::Keras, |s| s.is_zip() && s.has(".weights.h5")),
     (Format::Zip, |s| s.is_zip()),
-    (Format::Gzip, |s| s.head.starts_with(b"\x1f\x8b")),
+    (Format::Pickle, |s| {
+        s.is_gzip() && by_name(s.path) == Some(Format::Pickle)
+    }),
+    (Format::Gzip, |s| s.is_gzip()),
     (Format::Pickle, |s| s.is_bzip2()),
     (Format::Hdf5, |s| s.head.starts_with(b"\x89HDF\r\n\x1a\n")),
     (Format::TfLite, |s| s.head.get(4..8) == Some(b"TFL3")),
@@ -218,6 +221,10 @@ impl Sample<'_> {
         let zlib = matches!(self.head, [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..]);
         let xz = self.head.starts_with(b"\xfd7zXZ\0");
         zlib || xz || self.head.starts_with(b"\x04\x22\x4d\x18")
+    }
+
+    fn is_gzip(&self) -> bool {
+        self.head.starts_with(b"\x1f\x8b")
     }
 
     fn is_zip(&self) -> bool {

@@ -149,7 +149,9 @@ impl Scan {
     }
 
     fn end_of_text(&mut self) {
-        self.is_runtime |= self.text == ENTRY;
+        // In Mach-O, names of C have an underscore more.
+        let name = self.text.strip_prefix(b"_").unwrap_or(&self.text);
+        self.is_runtime |= name == ENTRY;
         if self.version.is_none() {
             self.version = version(&self.text);
         }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 use crate::error::FetchError;
 use crate::library::Progress;
@@ -263,11 +263,16 @@ fn is_disconnected(said: &str) -> bool {
     signs.iter().any(|sign| said.contains(sign))
 }
 
-fn last_lines(said: &str, status: std::process::ExitStatus) -> String {
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+/// The end of what a program said, with the last of pip's five retries only.
+fn last_lines(said: &str, status: ExitStatus) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    for line in said.lines().filter(|line| !line.trim().is_empty()) {
+        let is_retry = |line: &str| line.contains("WARNING: Retrying (");
+        if is_retry(line) && lines.last().is_some_and(|last| is_retry(last)) {
+            lines.pop();
+        }
+        lines.push(line);
+    }
     if lines.is_empty() {
         return format!("it said nothing ({status})");
     }

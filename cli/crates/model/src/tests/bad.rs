@@ -52,6 +52,7 @@ fn python_files_are_told_apart() {
     check("old.pickle", b"(dp0\nS'a'\np1\n", pickle, "skl2onnx");
     check("model.joblib", b"\x78\x9c\x01\x02\x03", pickle, "skl2onnx");
     check("model.gz.joblib", b"BZh91AY&SY\x01", pickle, "skl2onnx");
+    check("model.joblib", b"\x1f\x8b\x08\0", pickle, "skl2onnx");
     check("model.lz4", b"\x04\x22\x4d\x18\x01", pickle, "skl2onnx");
     check("model.xz", b"\xfd7zXZ\0\x01", pickle, "skl2onnx");
 }
