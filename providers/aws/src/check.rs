@@ -11,17 +11,10 @@ use crate::{limits, schedule};
 
 /// Everything in `service` that AWS would refuse or cannot do, in the order of the manifest.
 pub fn check(service: &Service) -> Vec<Diagnostic> {
-    let region = service.region.iter().filter_map(|region| {
-        limits::REGION.check(region, FieldPath::root().key("provider").key("region"))
-    });
-    let tags = limits::TAGS.check(&service.tags);
+    let own = common::region_and_tags(service, &limits::REGION, &limits::TAGS);
     let functions = service.functions.iter().flat_map(|f| function(service, f));
     let overlaps = overlapping_filters(service);
-    region
-        .chain(tags)
-        .chain(functions)
-        .chain(overlaps)
-        .collect()
+    own.into_iter().chain(functions).chain(overlaps).collect()
 }
 
 fn function(service: &Service, function: &Function) -> Vec<Diagnostic> {
@@ -78,7 +71,7 @@ fn triggers(service: &Service, function: &Function) -> Vec<Diagnostic> {
             .collect(),
         Trigger::Queue(trigger) => queue(service, trigger, &at),
         Trigger::Topic(trigger) => topic(service, trigger, &at),
-        Trigger::Storage(trigger) => storage(trigger, &at),
+        Trigger::Storage(trigger) => common::bucket_names(trigger, &at, &limits::BUCKET_NAME),
         Trigger::Stream(trigger) => stream(trigger, &at),
     };
     function.triggers_at().flat_map(check).collect()
@@ -173,17 +166,6 @@ fn topic(service: &Service, topic: &TopicTrigger, at: &FieldPath) -> Vec<Diagnos
         limits::TOPIC_NAME.check_joined(&service.cloud_prefix(), &topic.name, at)
     };
     found.into_iter().collect()
-}
-
-fn storage(storage: &StorageTrigger, at: &FieldPath) -> Vec<Diagnostic> {
-    let output = storage
-        .output_bucket
-        .iter()
-        .map(|bucket| (bucket, at.key("output").key("bucket")));
-    std::iter::once((&storage.bucket, at.key("bucket")))
-        .chain(output)
-        .filter_map(|(bucket, at)| limits::BUCKET_NAME.check(bucket, at))
-        .collect()
 }
 
 /// Amazon S3 refuses two notifications of one bucket that the same object could match

@@ -2,23 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use mlfn_core::common::{self, PrefixFilter};
+use mlfn_core::common::{self, PrefixFilter, SameSettings};
 use mlfn_core::{
-    Architecture, AzureOptions, Diagnostic, FieldPath, Function, HttpAuth, HttpTrigger,
-    QueueTrigger, ScheduleTrigger, Service, StorageTrigger, StreamSource, StreamTrigger,
-    TopicTrigger, Trigger, check_schedule,
+    AzureOptions, Diagnostic, FieldPath, Function, HttpAuth, HttpTrigger, QueueTrigger,
+    ScheduleTrigger, Service, StreamSource, StreamTrigger, TopicTrigger, Trigger, check_schedule,
 };
 
 use crate::{limits, names, schedule};
 
 /// Everything in `service` that Azure would refuse or cannot do, in the order of the manifest.
 pub fn check(service: &Service) -> Vec<Diagnostic> {
-    let region = service.region.iter().filter_map(|region| {
-        limits::REGION.check(region, FieldPath::root().key("provider").key("region"))
-    });
-    let tags = limits::TAGS.check(&service.tags);
+    let own = common::region_and_tags(service, &limits::REGION, &limits::TAGS);
     let functions = service.functions.iter().flat_map(|f| function(service, f));
-    region.chain(tags).chain(functions).collect()
+    own.into_iter().chain(functions).collect()
 }
 
 fn function(service: &Service, function: &Function) -> Vec<Diagnostic> {
@@ -32,7 +28,7 @@ fn function(service: &Service, function: &Function) -> Vec<Diagnostic> {
     ));
     found.extend(memory(function, at.key("memory")));
     found.extend(timeout(function, &at.key("timeout")));
-    found.extend(architecture(function, at.key("architecture")));
+    found.extend(common::only_x86(function, "Azure Functions on this plan"));
     found.extend(limits::ENVIRONMENT_NAMES.check(function));
     found.extend(names_alike(function));
     found.extend(common::endless_loops(function, PrefixFilter::ByCloud));
@@ -72,21 +68,6 @@ fn timeout(function: &Function, at: &FieldPath) -> Vec<Diagnostic> {
     }
 }
 
-fn architecture(function: &Function, at: FieldPath) -> Option<Diagnostic> {
-    (function.architecture != Architecture::X86_64).then(|| {
-        Diagnostic::error(
-            "architecture-not-offered",
-            "architecture not offered",
-            at,
-            format!(
-                "Azure Functions has no `{}` processors on this plan.",
-                function.architecture
-            ),
-        )
-        .help("Write `x86_64`, or remove the line.")
-    })
-}
-
 /// App settings do not tell capitals from small letters.
 fn names_alike(function: &Function) -> Vec<Diagnostic> {
     let mut seen: BTreeMap<String, &String> = BTreeMap::new();
@@ -119,7 +100,7 @@ fn triggers(service: &Service, function: &Function) -> Vec<Diagnostic> {
         Trigger::Schedule(trigger) => schedules(trigger, &at),
         Trigger::Queue(trigger) => queue(service, trigger, &at),
         Trigger::Topic(trigger) => topic(service, function, trigger, &at),
-        Trigger::Storage(trigger) => storage(trigger, &at),
+        Trigger::Storage(trigger) => common::bucket_names(trigger, &at, &limits::CONTAINER_NAME),
         Trigger::Stream(trigger) => stream(trigger, &at),
     };
     function.triggers_at().flat_map(check).collect()
@@ -164,15 +145,7 @@ fn queue(service: &Service, queue: &QueueTrigger, at: &FieldPath) -> Vec<Diagnos
     found.extend(output.filter_map(|name| queue_name(service, name, at.key("output"))));
     found.extend(limits::QUEUE_BATCH.check(queue.batch, at.key("batch")));
     found.extend(limits::QUEUE_TRIES.check(queue.max_tries, at.key("max_tries")));
-    found.extend(queue.window.map(|window| {
-        Diagnostic::warning(
-            "window-ignored",
-            "window ignored",
-            at.key("window"),
-            format!("Azure Functions takes messages of storage queues as they come and does not wait `{window}` for more."),
-        )
-        .help("Remove `window`.")
-    }));
+    found.extend(common::window_ignored(queue, at, "Azure Queue Storage"));
     found
 }
 
@@ -200,17 +173,6 @@ fn topic(
     let subscription =
         common::function_name_length(service, function, owner, limits::SUBSCRIPTION_NAME);
     name.into_iter().chain(subscription).collect()
-}
-
-fn storage(storage: &StorageTrigger, at: &FieldPath) -> Vec<Diagnostic> {
-    let output = storage
-        .output_bucket
-        .iter()
-        .map(|bucket| (bucket, at.key("output").key("bucket")));
-    std::iter::once((&storage.bucket, at.key("bucket")))
-        .chain(output)
-        .filter_map(|(bucket, at)| limits::CONTAINER_NAME.check(bucket, at))
-        .collect()
 }
 
 fn stream(stream: &StreamTrigger, at: &FieldPath) -> Vec<Diagnostic> {
@@ -263,60 +225,40 @@ fn resource_of(kind: &str, what: &str, id: &str, at: FieldPath) -> Option<Diagno
 
 /// `host.json` and the app's authentication hold for all triggers of a function.
 fn settings_of_the_app(function: &Function) -> Vec<Diagnostic> {
+    let queues = SameSettings {
+        kind: "queue",
+        keys: "`batch` and `max_tries`",
+        ..OF_THE_APP
+    };
+    let streams = SameSettings {
+        kind: "stream",
+        keys: "`batch`, `window` and `start`",
+        ..OF_THE_APP
+    };
     let mut found = Vec::new();
-    found.extend(differing(
-        function,
-        "queue",
-        "`batch` and `max_tries`",
-        |trigger| match trigger {
-            Trigger::Queue(queue) => Some((queue.batch, queue.max_tries)),
-            _ => None,
-        },
-    ));
-    found.extend(differing(
-        function,
-        "stream",
-        "`batch`, `window` and `start`",
-        |trigger| match trigger {
-            Trigger::Stream(stream) => Some((stream.batch, stream.window, stream.start)),
-            _ => None,
-        },
-    ));
-    found.extend(differing(
-        function,
-        "http",
-        "`auth`, if one of them is `jwt`,",
-        |trigger| match trigger {
-            Trigger::Http(http) => Some(match &http.auth {
-                HttpAuth::Jwt { .. } => Some(&http.auth),
-                HttpAuth::None | HttpAuth::Key | HttpAuth::Iam => None,
-            }),
-            _ => None,
-        },
-    ));
+    found.extend(queues.check(function, |trigger| match trigger {
+        Trigger::Queue(queue) => Some((queue.batch, queue.max_tries)),
+        _ => None,
+    }));
+    found.extend(streams.check(function, |trigger| match trigger {
+        Trigger::Stream(stream) => Some((stream.batch, stream.window, stream.start)),
+        _ => None,
+    }));
+    found.extend(OF_THE_APP.check(function, |trigger| match trigger {
+        Trigger::Http(http) => Some(match &http.auth {
+            HttpAuth::Jwt { .. } => Some(&http.auth),
+            HttpAuth::None | HttpAuth::Key | HttpAuth::Iam => None,
+        }),
+        _ => None,
+    }));
     found
 }
 
-/// An error at the first trigger whose `settings` are not those of the first trigger that has any.
-fn differing<'a, T: PartialEq>(
-    function: &'a Function,
-    kind: &str,
-    keys: &str,
-    settings: impl Fn(&'a Trigger) -> Option<T>,
-) -> Option<Diagnostic> {
-    let mut with = function
-        .triggers_at()
-        .filter_map(|(at, t)| Some((at, settings(t)?)));
-    let (first_at, first) = with.next()?;
-    let (at, _) = with.find(|(_, other)| *other != first)?;
-    let detail = format!(
-        "Azure Functions has one setting for all {kind} triggers of a function, and {keys} must be the same here and in `{first_at}`."
-    );
-    Some(
-        Diagnostic::error("app-settings-differ", "triggers need the same settings", at, detail)
-            .help("Write the same values, or make a second model of the same `path` for the other trigger."),
-    )
-}
+const OF_THE_APP: SameSettings = SameSettings {
+    owner: "Azure Functions",
+    kind: "http",
+    keys: "`auth`, if one of them is `jwt`,",
+};
 
 fn options(azure: &AzureOptions, at: &FieldPath) -> Vec<Diagnostic> {
     let mut found = Vec::new();

@@ -2,10 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Diagnostic, FieldPath, Function, Service, StorageTrigger, Trigger};
+use crate::{
+    Architecture, Diagnostic, FieldPath, Function, NameRule, QueueTrigger, Service, StorageTrigger,
+    Trigger,
+};
 
 /// What mlfn itself adds to the tags of every resource: the service and the stage.
 pub const OWN_TAGS: usize = 2;
+
+/// An error if the region, and one for each tag that the cloud refuses.
+pub fn region_and_tags(service: &Service, region: &NameRule, tags: &TagRule) -> Vec<Diagnostic> {
+    let at = FieldPath::root().key("provider").key("region");
+    let name = service.region.as_ref();
+    let mut found: Vec<Diagnostic> = name
+        .and_then(|name| region.check(name, at))
+        .into_iter()
+        .collect();
+    found.extend(tags.check(&service.tags));
+    found
+}
+
+/// An error for each bucket of the trigger at `at` whose name `rule` refuses.
+pub fn bucket_names(storage: &StorageTrigger, at: &FieldPath, rule: &NameRule) -> Vec<Diagnostic> {
+    let mut found: Vec<Diagnostic> = rule
+        .check(&storage.bucket, at.key("bucket"))
+        .into_iter()
+        .collect();
+    let output = storage.output_bucket.as_ref();
+    found.extend(output.and_then(|name| rule.check(name, at.key("output").key("bucket"))));
+    found
+}
 
 /// What a cloud says about environment variables of functions.
 #[derive(Debug, Clone, Copy)]
@@ -239,6 +265,69 @@ fn storage_loops(storage: &StorageTrigger, filter: PrefixFilter) -> bool {
     let prefix = storage.prefix.as_deref().unwrap_or_default();
     let output = storage.output_prefix.as_deref().unwrap_or_default();
     filter == PrefixFilter::None || output.starts_with(prefix) || prefix.starts_with(output)
+}
+
+/// An error unless the function runs on x86, where a cloud has nothing else.
+pub fn only_x86(function: &Function, owner: &str) -> Option<Diagnostic> {
+    (function.architecture != Architecture::X86_64).then(|| {
+        Diagnostic::error(
+            "architecture-not-offered",
+            "architecture not offered",
+            function.at().key("architecture"),
+            format!("{owner} has no `{}` processors.", function.architecture),
+        )
+        .help("Write `x86_64`, or remove the line.")
+    })
+}
+
+/// A warning about a window that a cloud does not wait for.
+pub fn window_ignored(queue: &QueueTrigger, at: &FieldPath, owner: &str) -> Option<Diagnostic> {
+    let window = queue.window?;
+    let detail =
+        format!("{owner} hands out messages as they come and does not wait `{window}` for more.");
+    Some(
+        Diagnostic::warning("window-ignored", "window ignored", at.key("window"), detail)
+            .help("Remove `window`."),
+    )
+}
+
+/// Settings that a cloud has once for a function, while the manifest has them for each trigger.
+#[derive(Debug, Clone, Copy)]
+pub struct SameSettings {
+    /// Who has them once, e.g. `Azure Functions`.
+    pub owner: &'static str,
+    /// The kind of the triggers.
+    pub kind: &'static str,
+    /// The settings, as part of a sentence.
+    pub keys: &'static str,
+}
+
+impl SameSettings {
+    /// An error at the first trigger whose `settings` are not those of the first trigger that has
+    /// any.
+    pub fn check<'a, T: PartialEq>(
+        &self,
+        function: &'a Function,
+        settings: impl Fn(&'a Trigger) -> Option<T>,
+    ) -> Option<Diagnostic> {
+        let triggers = function.triggers_at();
+        let mut with = triggers.filter_map(|(at, trigger)| Some((at, settings(trigger)?)));
+        let (first_at, first) = with.next()?;
+        let (at, _) = with.find(|(_, other)| *other != first)?;
+        let Self { owner, kind, keys } = self;
+        let detail = format!(
+            "{owner} has one setting for all {kind} triggers of a function, and {keys} must be the same here and in `{first_at}`."
+        );
+        let diagnostic = Diagnostic::error(
+            "app-settings-differ",
+            "triggers need the same settings",
+            at,
+            detail,
+        );
+        Some(diagnostic.help(
+            "Write the same values, or make a second model of the same `path` for the other trigger.",
+        ))
+    }
 }
 
 /// An error if the name that mlfn makes for a function has more characters than `most`.

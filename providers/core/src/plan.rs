@@ -195,6 +195,8 @@ pub enum Reason {
     Gone,
     /// It belongs to somebody else now.
     TakenOver(String),
+    /// It is what another resource of the manifest is called in the cloud.
+    Renamed(ResourceId),
 }
 
 impl fmt::Display for Reason {
@@ -212,6 +214,7 @@ impl fmt::Display for Reason {
             Self::Unwanted => f.write_str("no longer in the manifest"),
             Self::Superseded => f.write_str("a newer one took its place"),
             Self::Gone => f.write_str("is gone already"),
+            Self::Renamed(to) => write!(f, "is `{to}` now"),
             Self::TakenOver(owner) => write!(f, "belongs to {owner} now"),
         }
     }
