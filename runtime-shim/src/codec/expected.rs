@@ -100,11 +100,13 @@ fn sample_of(element: ElementType, dims: &[Dim], names: &[String]) -> Option<Jso
         [first, rest @ ..] if first.allows(1) => rest,
         all => all,
     };
-    let sizes = sample.iter().map(|dim| match dim {
+    let last = sample.len().saturating_sub(1);
+    let size = |(position, dim): (usize, &Dim)| match dim {
         Dim::Fixed(size) => *size,
-        Dim::Symbol(_) | Dim::Any => names.len().max(1),
-    });
-    let sizes: Vec<usize> = sizes.collect();
+        Dim::Symbol(_) | Dim::Any if position == last => names.len().max(1),
+        Dim::Symbol(_) | Dim::Any => 1,
+    };
+    let sizes: Vec<usize> = sample.iter().enumerate().map(size).collect();
     let values = sizes
         .iter()
         .try_fold(1_usize, |all, size| all.checked_mul(*size))?;
@@ -139,8 +141,9 @@ pub(crate) fn shape_text<T: std::fmt::Display>(dims: &[T]) -> String {
 pub(crate) fn inputs_text(signature: &Signature) -> String {
     match signature.inputs.as_slice() {
         [] => "the model has no inputs".to_owned(),
+        [only] if only.name == FEATURES => format!("the model has one input, `{FEATURES}`"),
         [only] => format!(
-            "the model has one input, `features` (or by name `{}`)",
+            "the model has one input, `{FEATURES}`, also known as `{}`",
             only.name
         ),
         several => format!(

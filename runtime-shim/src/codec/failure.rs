@@ -138,16 +138,17 @@ impl Failure {
     /// The error object of the Lambda Runtime API: `{"errorType", "errorMessage", "expected"}`.
     pub(crate) fn to_lambda_json(&self, expected: Option<&RawValue>) -> Vec<u8> {
         #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
         struct Error<'a> {
-            error_type: &'a str,
-            error_message: &'a str,
+            #[serde(rename = "errorType")]
+            code: &'a str,
+            #[serde(rename = "errorMessage")]
+            message: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
             expected: Option<&'a RawValue>,
         }
         to_bytes(&Error {
-            error_type: self.code.name(),
-            error_message: &self.message,
+            code: self.code.name(),
+            message: &self.message,
             expected: expected.filter(|_| self.code.is_about_content()),
         })
     }

@@ -7,6 +7,8 @@ use std::fmt;
 
 use crate::tensor::{ElementType, Tensor, Value};
 
+#[cfg(test)]
+pub(crate) mod echo;
 pub(crate) mod onnxruntime;
 
 /// A loaded model. Calls may come from several threads at once.

@@ -300,6 +300,7 @@ fn unsupported(name: &str, what: &str) -> EngineError {
     ))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` calls it")]
 fn run_error(error: ort::Error) -> EngineError {
     let message = error.message().to_owned();
     match error.code() {

@@ -158,10 +158,11 @@ fn event(data: &RawValue) -> Result<Event<'_>, Failure> {
         return Ok(Event::Http(data));
     }
     let body = message(data)?;
-    match is_timer(&body) {
-        true => Ok(Event::Timer),
-        false => Ok(Event::One(body)),
-    }
+    Ok(if is_timer(&body) {
+        Event::Timer
+    } else {
+        Event::One(body)
+    })
 }
 
 /// A request: an object, or a text that holds JSON, or a text that holds a text that holds JSON

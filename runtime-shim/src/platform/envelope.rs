@@ -53,11 +53,40 @@ pub(crate) fn check_content_type(value: Option<&str>) -> Result<(), Failure> {
         essence.as_str(),
         "" | "application/json" | "text/json" | "application/x-www-form-urlencoded"
     ) || (essence.starts_with("application/") && essence.ends_with("+json"));
-    if is_json {
+    // A batch of events is an array; each would need an answer of its own.
+    if is_json && !essence.starts_with("application/cloudevents") {
         return Ok(());
     }
     let message = format!(
         "the body is declared to be `{essence}`; send JSON with the header `content-type: application/json`"
     );
     Err(Failure::new(Code::WrongContentType, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_key_is_found_without_reading_further() {
+        assert_eq!(first_key(br#" { "version" : ["#), Some("version"));
+        assert_eq!(first_key(b"{}"), None);
+        assert_eq!(first_key(b"[{\"a\": 1}]"), None);
+        assert_eq!(first_key(b"{\"a"), None);
+        assert_eq!(first_key(b"{\"\xff\": 1}"), None);
+        assert_eq!(first_key(b""), None);
+    }
+
+    #[test]
+    fn only_json_and_what_curl_says_are_accepted() {
+        let accepted = |value| check_content_type(value).is_ok();
+        assert!(accepted(None));
+        assert!(accepted(Some("application/json")));
+        assert!(accepted(Some("Application/JSON; charset=utf-8")));
+        assert!(accepted(Some("application/vnd.x+json")));
+        assert!(accepted(Some("application/x-www-form-urlencoded")));
+        assert!(!accepted(Some("text/plain")));
+        assert!(!accepted(Some("image/png")));
+        assert!(!accepted(Some("application/cloudevents-batch+json")));
+    }
 }

@@ -1,5 +1,5 @@
 //! Plain HTTP on `$PORT`: Cloud Run, Cloud Run functions, and everybody else. Events of Google
-//! arrive as CloudEvents or as Pub/Sub pushes.
+//! arrive as `CloudEvents` or as Pub/Sub pushes.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -146,7 +146,7 @@ fn predict(
     handler.handle(&body, timings)
 }
 
-/// A CloudEvent in structured mode: <https://github.com/cloudevents/spec>, JSON event format.
+/// A `CloudEvent` in structured mode: <https://github.com/cloudevents/spec>, JSON event format.
 fn structured(body: &[u8]) -> Result<Cow<'_, [u8]>, Failure> {
     #[derive(Deserialize)]
     struct Event<'a> {
@@ -178,7 +178,7 @@ fn text_or_json(data: &RawValue) -> Result<Cow<'_, [u8]>, Failure> {
 }
 
 /// What Pub/Sub posts: <https://docs.cloud.google.com/pubsub/docs/push>. Through Eventarc the same
-/// arrives as the data of a CloudEvent.
+/// arrives as the data of a `CloudEvent`.
 fn unwrap_push<'a>(handler: &Handler, body: Cow<'a, [u8]>) -> Result<Cow<'a, [u8]>, Failure> {
     #[derive(Deserialize)]
     struct Push<'a> {
@@ -206,10 +206,10 @@ fn unwrap_push<'a>(handler: &Handler, body: Cow<'a, [u8]>) -> Result<Cow<'a, [u8
 }
 
 fn refuse_storage(event: &str) -> Result<(), Failure> {
-    match event.starts_with("google.cloud.storage.") {
-        true => Err(storage_event()),
-        false => Ok(()),
+    if event.starts_with("google.cloud.storage.") {
+        return Err(storage_event());
     }
+    Ok(())
 }
 
 fn storage_event() -> Failure {

@@ -69,7 +69,11 @@ pub(super) async fn serve(
     mut shutdown: Shutdown,
 ) -> Result<(), Box<dyn Error>> {
     let mut api = Api::new(address);
-    let service = match start(environment).await {
+    let started = tokio::select! {
+        () = shutdown.requested() => return Ok(()),
+        started = start(environment) => started,
+    };
+    let service = match started {
         Ok(service) => service,
         Err(failure) => return Err(report_init(&mut api, &failure).await.into()),
     };

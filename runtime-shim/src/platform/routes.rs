@@ -50,3 +50,39 @@ pub(crate) fn check(config: &ShimConfig, method: &str, path: &str) -> Result<(),
         allow: Some(allow),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use mlfn_shim_contract::Route;
+
+    use super::*;
+
+    #[track_caller]
+    fn check_routes(routes: &[(&str, &str)], request: (&str, &str), expected: Result<(), &str>) {
+        let routes = routes.iter().map(|(method, path)| Route {
+            method: (*method).to_owned(),
+            path: (*path).to_owned(),
+        });
+        let config = ShimConfig {
+            routes: routes.collect(),
+            ..crate::handler::tests::config()
+        };
+        let found = check(&config, request.0, request.1).map_err(|refusal| {
+            let allow = refusal.allow.unwrap_or_default();
+            format!("{} {allow}", refusal.failure.code.status())
+        });
+        assert_eq!(found, expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn routes_are_matched_by_method_and_path() {
+        let routes = [("POST", "/predict"), ("PUT", "/predict"), ("ANY", "/any")];
+        check_routes(&routes, ("POST", "/predict"), Ok(()));
+        check_routes(&routes, ("POST", "/predict/"), Ok(()));
+        check_routes(&routes, ("DELETE", "/any"), Ok(()));
+        check_routes(&routes, ("GET", "/predict"), Err("405 POST, PUT"));
+        check_routes(&routes, ("POST", "/"), Err("404 "));
+        check_routes(&routes, ("POST", "/predict/more"), Err("404 "));
+        check_routes(&[], ("POST", "/whatever"), Ok(()));
+    }
+}

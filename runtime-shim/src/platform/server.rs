@@ -6,8 +6,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -51,7 +51,7 @@ impl Limits {
             // Longer than the front ends of the platforms keep idle connections (a minute), or
             // their next request would meet a closed one.
             head: Duration::from_secs(75),
-            body: Duration::from_secs(60),
+            body: Duration::from_mins(1),
             connections: 512,
             requests: 64,
             bytes,
@@ -174,9 +174,10 @@ where
     let (head, body) = request.into_parts();
     // Questions for the health of the process do not queue.
     let is_question = matches!(head.method, Method::GET | Method::HEAD);
-    let _permit = match is_question {
-        true => None,
-        false => requests.acquire().await.ok(),
+    let _permit = if is_question {
+        None
+    } else {
+        requests.acquire().await.ok()
     };
     match read(body, limits).await {
         Ok(body) => respond(Request::from_parts(head, body)).await,
@@ -195,20 +196,29 @@ async fn read(body: Incoming, limits: &Limits) -> Result<Bytes, Failure> {
         discard(body, limits);
         return Err(too_large(limits, Some(size)));
     }
-    let most = usize::try_from(limits.bytes).unwrap_or(usize::MAX);
-    let mut body = Limited::new(body, most);
     let slow = || {
-        Failure::new(
-            Code::SlowRequest,
-            "the body of the request did not arrive in time",
-        )
+        let message = "the body of the request did not arrive in time";
+        Failure::new(Code::SlowRequest, message)
     };
-    match timeout(limits.body, (&mut body).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limits, None)),
-        // The connection broke: nobody reads this.
-        Ok(Err(_)) | Err(_) => Err(slow()),
+    match timeout(limits.body, collect(body, limits)).await {
+        Ok(result) => result.map_err(|broken| broken.unwrap_or_else(slow)),
+        Err(_) => Err(slow()),
     }
+}
+
+/// The whole body; no failure means that the connection broke.
+async fn collect(mut body: Incoming, limits: &Limits) -> Result<Bytes, Option<Failure>> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| None)?;
+        let data = frame.into_data().unwrap_or_default();
+        if (bytes.len() + data.len()) as u64 > limits.bytes {
+            discard(body, limits);
+            return Err(Some(too_large(limits, None)));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
 }
 
 /// Reads on for a while without keeping anything: a client that is still sending when the
@@ -240,4 +250,96 @@ fn too_large(limits: &Limits, size: Option<u64>) -> Failure {
         limits.bytes
     );
     Failure::new(Code::RequestTooLarge, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            head: Duration::from_millis(50),
+            body: Duration::from_millis(50),
+            connections: 1,
+            requests: 1,
+            bytes: 10,
+        }
+    }
+
+    /// A server that answers the size of the body, asked with these bytes on one connection that
+    /// stays open: everything that it says before it closes the connection.
+    async fn ask(request: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("has an address");
+        let (stop, shutdown) = Shutdown::by_hand();
+        let answer = |request: Request| async move {
+            json(200, request.body().len().to_string().into_bytes())
+        };
+        let server = tokio::spawn(serve(listener, limits(), shutdown, answer));
+        let mut client = TcpStream::connect(address).await.expect("connects");
+        client.write_all(request.as_bytes()).await.expect("writes");
+        let mut said = String::new();
+        client.read_to_string(&mut said).await.expect("reads");
+        stop.send_replace(true);
+        server.await.expect("the server ends");
+        said
+    }
+
+    #[track_caller]
+    fn check(said: &str, status: &str, body: &str) {
+        let (head, rest) = said.split_once("\r\n").unwrap_or((said, ""));
+        assert_eq!(head, status, "{said}");
+        assert!(rest.contains(body), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_finishes_its_head_is_cut_off() {
+        let said = ask("POST / HTTP/1.1\r\nhost: x\r\n").await;
+        assert_eq!(said, "");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_finishes_its_body_is_told_and_cut_off() {
+        let said = ask("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n123").await;
+        check(&said, "HTTP/1.1 408 Request Timeout", "slow_request");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_announced_too_large_is_refused() {
+        let said = ask("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 11\r\n\r\n").await;
+        check(
+            &said,
+            "HTTP/1.1 413 Payload Too Large",
+            "has 11 bytes, but at most 10",
+        );
+    }
+
+    #[tokio::test]
+    async fn a_body_that_grows_too_large_is_refused() {
+        let chunk = "8\r\n12345678\r\n";
+        let head = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+        let said = ask(&format!("{head}{chunk}{chunk}")).await;
+        check(&said, "HTTP/1.1 413 Payload Too Large", "at most 10");
+    }
+
+    #[tokio::test]
+    async fn one_connection_carries_many_requests() {
+        let request = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n123";
+        let said = ask(&format!("{request}{request}")).await;
+        assert_eq!(said.matches("HTTP/1.1 200 OK").count(), 2, "{said}");
+    }
+
+    #[tokio::test]
+    async fn nonsense_is_a_bad_request() {
+        let said = ask("\x16\x03\x01\x02\r\n\r\n").await;
+        check(&said, "HTTP/1.1 400 Bad Request", "");
+        let said = ask(&format!(
+            "GET / HTTP/1.1\r\n{}\r\n",
+            "a: b\r\n".repeat(1000)
+        ))
+        .await;
+        check(&said, "HTTP/1.1 431 Request Header Fields Too Large", "");
+    }
 }

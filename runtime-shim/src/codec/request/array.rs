@@ -197,6 +197,9 @@ impl<'r, 'a, T: FromJson> Collector<'r, 'a, T> {
         map: &mut A,
     ) -> Result<(), A::Error> {
         let names = self.place.names;
+        if self.sizes.is_empty() {
+            return Err(self.not_single("an object"));
+        }
         if names.is_empty() {
             return Err(self.no_names());
         }
@@ -334,8 +337,9 @@ impl<'r, 'a, T: FromJson> Collector<'r, 'a, T> {
             Mismatch::Inexact => (
                 Code::OutOfRange,
                 format!(
-                    "`{at}` is {shown}, too large to be exact as a float; write it without \
-                     decimal point and exponent ({name})"
+                    "`{at}` is about {shown}, which is out of the range of {name}{} or written as \
+                     a float that is not exact; write whole numbers without point and exponent",
+                    range(T::TYPE)
                 ),
             ),
             Mismatch::Nul => (
@@ -357,8 +361,7 @@ impl<'r, 'a, T: FromJson> Collector<'r, 'a, T> {
 
     fn too_deep<E: de::Error>(&self) -> E {
         if self.place.dims.is_empty() || self.sizes.is_empty() {
-            let message = format!("`{}` is an array, but must be a single value", self.at());
-            return self.place.stop(Code::WrongShape, message);
+            return self.not_single("an array");
         }
         let message = format!(
             "`{}` is an array, but the model's shape {} has {} dimension{}: values must stand there",
@@ -367,6 +370,11 @@ impl<'r, 'a, T: FromJson> Collector<'r, 'a, T> {
             self.sizes.len(),
             if self.sizes.len() == 1 { "" } else { "s" },
         );
+        self.place.stop(Code::WrongShape, message)
+    }
+
+    fn not_single<E: de::Error>(&self, shown: &str) -> E {
+        let message = format!("`{}` is {shown}, but must be a single value", self.at());
         self.place.stop(Code::WrongShape, message)
     }
 
@@ -419,7 +427,8 @@ fn range(element: ElementType) -> &'static str {
         ElementType::Uint32 => " (0 to 4294967295)",
         ElementType::Uint64 => " (0 to 18446744073709551615)",
         ElementType::Float16 => " (up to 65504)",
-        ElementType::Bfloat16 | ElementType::Float32 => " (up to 3.4e38)",
+        ElementType::Bfloat16 => " (up to 3.3895e38)",
+        ElementType::Float32 => " (up to 3.4028e38)",
         ElementType::Float64 | ElementType::Bool | ElementType::String => "",
     }
 }

@@ -88,12 +88,12 @@ fn whole(value: f64) -> Result<i64, Mismatch> {
     if value.abs() >= BEYOND {
         return Err(Mismatch::Range);
     }
-    if value.abs() > EXACT {
+    if value.abs() >= EXACT {
         return Err(Mismatch::Inexact);
     }
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "a whole number of at most 2^53 is an i64"
+        reason = "a whole number below 2^53 is an i64"
     )]
     Ok(value as i64)
 }

@@ -56,8 +56,9 @@ fn place(given: &Given<'_>) -> Result<(Vec<usize>, Rows), Failure> {
     }
     let levels = match dims.len() {
         1 => "a list of values".to_owned(),
+        2 => "a list of values for one sample, a list of lists for a batch".to_owned(),
         rank => format!(
-            "{} levels of arrays for one sample or {rank} for a batch",
+            "{} levels of lists for one sample, {rank} for a batch",
             rank - 1
         ),
     };
@@ -93,14 +94,20 @@ fn wrong_size(given: &Given<'_>, shape: &[usize], position: usize) -> Failure {
     } = given;
     let (found, wanted) = (shape[position], &dims[position]);
     let last = position + 1 == dims.len();
-    let names = match names {
-        names if last && !names.is_empty() => format!(" ({})", list(*names)),
-        _ => String::new(),
+    let names = if last && !names.is_empty() {
+        format!(" ({})", list(*names))
+    } else {
+        String::new()
+    };
+    let sample = if given.shape == shape {
+        String::new()
+    } else {
+        format!(" (one sample: {})", shape_text(shape))
     };
     let message = format!(
-        "`{key}` has {found} values along dimension {position}, but the model takes \
-         {wanted}{names}: the shape is {}, expected {}",
-        shape_text(shape),
+        "`{key}` has the shape {}{sample}, but the model takes {}: dimension {position} is \
+         {found} and must be {wanted}{names}",
+        shape_text(given.shape),
         shape_text(dims),
     );
     Failure::new(Code::WrongShape, message)

@@ -259,20 +259,20 @@ impl<'de> Visitor<'de> for Body<'_, '_> {
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// What other languages print for numbers that JSON does not have.
+const NOT_NUMBERS: [&str; 7] = ["NaN", "-NaN", "Infinity", "-Infinity", "nan", "inf", "-inf"];
+
 /// What serde found wrong with the text, in words that help.
 fn not_json(body: &[u8], error: &serde_json::Error) -> Failure {
     let (line, column) = (error.line(), error.column());
     let at = format!("line {line}, column {column}");
     let start = offset(body, line, column);
-    let rest = body.get(start..).unwrap_or_default();
-    let literal = ["NaN", "Infinity", "-Infinity", "nan", "inf", "-inf", "-NaN"]
+    let literal = [start.saturating_sub(1), start]
         .into_iter()
-        .find(|literal| {
-            rest.starts_with(literal.as_bytes())
-                || body
-                    .get(start.saturating_sub(1)..)
-                    .unwrap_or_default()
-                    .starts_with(literal.as_bytes())
+        .find_map(|from| {
+            let rest = body.get(from..)?;
+            let mut literals = NOT_NUMBERS.into_iter();
+            literals.find(|literal| rest.starts_with(literal.as_bytes()))
         });
     let message = match literal {
         Some(literal) => format!(
@@ -281,7 +281,13 @@ fn not_json(body: &[u8], error: &serde_json::Error) -> Failure {
         None if error.is_eof() => format!("the request ends in the middle, at {at}: {error}"),
         None => format!("the request is not JSON: {error}"),
     };
-    Failure::new(Code::NotJson, message)
+    // There is no other way to tell this error of `serde_json` from the others.
+    let code = if error.to_string().starts_with("number out of range") {
+        Code::OutOfRange
+    } else {
+        Code::NotJson
+    };
+    Failure::new(code, message)
 }
 
 /// Where the character that serde complains about stands.

@@ -93,3 +93,6 @@ impl Handler {
         Err(Failure::new(Code::ResponseTooLarge, message))
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

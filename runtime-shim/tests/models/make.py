@@ -1,0 +1,185 @@
+"""Makes the models of the shim's tests: small, and the same bytes on every run.
+
+    python -m venv /tmp/venv && /tmp/venv/bin/pip install -r requirements.txt
+    /tmp/venv/bin/python make.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+from skl2onnx import to_onnx
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+HERE = Path(__file__).parent
+TYPES = {
+    "bool": TensorProto.BOOL,
+    "int8": TensorProto.INT8,
+    "int16": TensorProto.INT16,
+    "int32": TensorProto.INT32,
+    "int64": TensorProto.INT64,
+    "uint8": TensorProto.UINT8,
+    "uint16": TensorProto.UINT16,
+    "uint32": TensorProto.UINT32,
+    "uint64": TensorProto.UINT64,
+    "float16": TensorProto.FLOAT16,
+    "bfloat16": TensorProto.BFLOAT16,
+    "float32": TensorProto.FLOAT,
+    "float64": TensorProto.DOUBLE,
+    "string": TensorProto.STRING,
+}
+
+
+def save(name, nodes, inputs, outputs, initializers=()):
+    graph = helper.make_graph(nodes, name, inputs, outputs, list(initializers))
+    opset = helper.make_opsetid("", 21)
+    model = helper.make_model(graph, producer_name="mlfn", opset_imports=[opset], ir_version=10)
+    onnx.checker.check_model(model)
+    write(name, model)
+
+
+def write(name, model):
+    # Some exporters keep these in a set.
+    opsets = sorted(model.opset_import, key=lambda opset: opset.domain)
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
+    (HERE / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+
+
+def tensor(name, kind, shape):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def identity(name, kind, shape):
+    save(
+        name,
+        [helper.make_node("Identity", ["x"], ["y"])],
+        [tensor("x", kind, shape)],
+        [tensor("y", kind, shape)],
+    )
+
+
+def two_inputs():
+    """total = sum of a over its columns + b, for as many rows as both have."""
+    save(
+        "two_inputs",
+        [
+            helper.make_node("Cast", ["b"], ["b_float"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceSum", ["a", "axis"], ["a_sum"], keepdims=1),
+            helper.make_node("Add", ["a_sum", "b_float"], ["total"]),
+        ],
+        [
+            tensor("a", TensorProto.FLOAT, ["batch", 2]),
+            tensor("b", TensorProto.INT64, ["batch", 1]),
+        ],
+        [tensor("total", TensorProto.FLOAT, ["batch", 1])],
+        [helper.make_tensor("axis", TensorProto.INT64, [1], [1])],
+    )
+
+
+def sequence_of_tensors():
+    save(
+        "sequence_of_tensors",
+        [helper.make_node("SplitToSequence", ["x"], ["parts"], axis=0, keepdims=0)],
+        [tensor("x", TensorProto.FLOAT, ["N", 2])],
+        [helper.make_tensor_sequence_value_info("parts", TensorProto.FLOAT, [2])],
+    )
+
+
+def unsupported():
+    save(
+        "sequence_input",
+        [helper.make_node("SequenceLength", ["items"], ["count"])],
+        [helper.make_tensor_sequence_value_info("items", TensorProto.FLOAT, None)],
+        [tensor("count", TensorProto.INT64, [])],
+    )
+    of = helper.make_tensor_type_proto(TensorProto.FLOAT, ["N"])
+    save(
+        "optional_input",
+        [helper.make_node("OptionalHasElement", ["maybe"], ["there"])],
+        [helper.make_value_info("maybe", helper.make_optional_type_proto(of))],
+        [tensor("there", TensorProto.BOOL, [])],
+    )
+    save(
+        "float8_input",
+        [helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)],
+        [tensor("x", TensorProto.FLOAT8E4M3FN, ["N"])],
+        [tensor("y", TensorProto.FLOAT, ["N"])],
+    )
+
+
+def failing():
+    """Loads, and fails for every number of values but four."""
+    save(
+        "reshape",
+        [helper.make_node("Reshape", ["x", "shape"], ["y"])],
+        [tensor("x", TensorProto.FLOAT, ["N"])],
+        [tensor("y", TensorProto.FLOAT, [2, 2])],
+        [helper.make_tensor("shape", TensorProto.INT64, [2], [2, 2])],
+    )
+
+
+def slow():
+    """Counts to n: takes as long as one wants."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["condition_in"], ["condition_out"]),
+            helper.make_node("Add", ["count_in", "one"], ["count_out"]),
+        ],
+        "body",
+        [
+            tensor("iteration", TensorProto.INT64, []),
+            tensor("condition_in", TensorProto.BOOL, []),
+            tensor("count_in", TensorProto.INT64, []),
+        ],
+        [
+            tensor("condition_out", TensorProto.BOOL, []),
+            tensor("count_out", TensorProto.INT64, []),
+        ],
+        [helper.make_tensor("one", TensorProto.INT64, [], [1])],
+    )
+    save(
+        "slow",
+        [helper.make_node("Loop", ["n", "", "zero"], ["count"], body=body)],
+        [tensor("n", TensorProto.INT64, [])],
+        [tensor("count", TensorProto.INT64, [])],
+        [helper.make_tensor("zero", TensorProto.INT64, [], [0])],
+    )
+
+
+def scikit_learn():
+    features = np.array([[0, 0], [0, 1], [5, 5], [5, 6], [9, 0], [9, 1]], dtype=np.float32)
+    classes = np.array([0, 0, 1, 1, 2, 2])
+    names = np.array(["ant", "ant", "bee", "bee", "cow", "cow"])
+    integers = LogisticRegression().fit(features, classes)
+    texts = LogisticRegression().fit(features, names)
+    options = {id(integers): {"zipmap": False}}
+    for name, model, options in [
+        ("classifier_int", integers, None),
+        ("classifier_string", texts, None),
+        ("classifier_tensor", integers, options),
+        ("regressor", LinearRegression().fit(features, features.sum(axis=1)), None),
+        ("kmeans", KMeans(3, n_init=1, random_state=0).fit(features), None),
+    ]:
+        write(name, to_onnx(model, features[:1], options=options, target_opset=21, name=name))
+
+
+def main():
+    for name, kind in TYPES.items():
+        identity(f"identity_{name}", kind, ["N", "M"])
+    identity("scalar", TensorProto.FLOAT, [])
+    identity("rank4", TensorProto.FLOAT, ["N", 1, 2, 2])
+    two_inputs()
+    sequence_of_tensors()
+    unsupported()
+    failing()
+    slow()
+    scikit_learn()
+    whole = (HERE / "regressor.onnx").read_bytes()
+    (HERE / "broken.onnx").write_bytes(whole[: len(whole) // 2])
+
+
+if __name__ == "__main__":
+    main()
