@@ -105,7 +105,7 @@ fn check_binaries(
     options: &BuildOptions<'_>,
 ) -> Result<Vec<Finding>, PackageError> {
     let mut findings = elf::check(&spec.shim, options.shim, &spec.target);
-    let library = elf::check_file(layout::LIBRARY, options.library, &spec.target);
+    let library = elf::check_file(&layout::library_path(), options.library, &spec.target);
     findings.extend(library.map_err(PackageError::Read)?);
     Ok(findings)
 }

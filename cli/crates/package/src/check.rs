@@ -183,3 +183,193 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let near = known.iter().map(|other| (slips(other), *other)).min()?;
     (near.0 <= (name.chars().count() / 3).max(1)).then_some(near.1)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use mlfn_core::OutputSpec;
+    use mlfn_model::Shape;
+
+    use super::*;
+
+    /// `float("x", &[0, 4])` is `float32[?, 4]`.
+    fn float(name: &str, shape: &[u64]) -> Value {
+        let dimension = |length: &u64| match length {
+            0 => Dimension::Unknown,
+            length => Dimension::Fixed(*length),
+        };
+        let shape = Shape(Some(shape.iter().map(dimension).collect()));
+        let kind = Kind::Tensor {
+            element: ElementType::Float32,
+            shape,
+        };
+        Value {
+            name: name.to_owned(),
+            kind,
+        }
+    }
+
+    fn model(inputs: &[Value], outputs: &[Value]) -> Model {
+        Model {
+            path: "model.onnx".into(),
+            bytes: 1,
+            ir_version: 8,
+            opsets: BTreeMap::new(),
+            producer: None,
+            graph: String::new(),
+            inputs: inputs.to_vec(),
+            outputs: outputs.to_vec(),
+            operators: BTreeMap::new(),
+            foreign_domains: Vec::new(),
+            parameters: 0,
+            external_data: Vec::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    fn texts(count: usize) -> Vec<String> {
+        (0..count).map(|number| format!("t{number}")).collect()
+    }
+
+    /// What is said of a model whose manifest has these inputs with so many names, and so many labels.
+    #[track_caller]
+    fn expect(model: &Model, inputs: &[(&str, usize)], labels: usize, expected: &[&str]) {
+        let mut function = mlfn_testkit::function("classifier");
+        let input = |(name, names): &(&str, usize)| {
+            (
+                (*name).to_owned(),
+                InputSpec {
+                    names: texts(*names),
+                },
+            )
+        };
+        function.inputs = inputs.iter().map(input).collect();
+        function.output = OutputSpec {
+            labels: texts(labels),
+            probability: None,
+        };
+        let found: Vec<_> = check(&function, model)
+            .iter()
+            .map(|problem| {
+                let help = problem.help.as_deref().unwrap_or("");
+                format!(
+                    "{} {}: {} | {help}",
+                    problem.at, problem.code, problem.detail
+                )
+            })
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn inputs_are_those_of_the_model() {
+        let one = model(&[float("float_input", &[0, 4])], &[float("y", &[0, 1])]);
+        expect(&one, &[("float_input", 4)], 0, &[]);
+        expect(&one, &[("features", 4)], 0, &[]);
+        expect(&one, &[("features", 0)], 0, &[]);
+        expect(
+            &one,
+            &[("flot_input", 4)],
+            0,
+            &[
+                "models.classifier.input.flot_input unknown-input: `model.onnx` has no input called \
+               `flot_input`; it has `float_input`. | did you mean `float_input`?",
+            ],
+        );
+        expect(
+            &one,
+            &[("pixels", 4)],
+            0,
+            &[
+                "models.classifier.input.pixels unknown-input: `model.onnx` has no input called `pixels`; \
+               it has `float_input`. | write `features`, which stands for the only input, or `float_input`",
+            ],
+        );
+        expect(
+            &one,
+            &[("features", 4), ("float_input", 4)],
+            0,
+            &[
+                "models.classifier.input.features input-twice: `features` stands for the only input, which \
+               is `float_input`. | keep one of `features` and `float_input`",
+            ],
+        );
+        let two = model(
+            &[float("a", &[0, 1]), float("b", &[0])],
+            &[float("y", &[0, 1])],
+        );
+        expect(&two, &[("a", 1), ("b", 0)], 0, &[]);
+        expect(
+            &two,
+            &[("features", 1)],
+            0,
+            &[
+                "models.classifier.input.features unknown-input: `model.onnx` has no input called \
+               `features`; it has `a`, `b`. | use one of `a`, `b`",
+            ],
+        );
+    }
+
+    #[test]
+    fn there_is_a_name_for_each_number() {
+        let known = model(&[float("x", &[0, 4])], &[float("y", &[0, 1])]);
+        let open = model(&[float("x", &[4, 0])], &[float("y", &[0, 1])]);
+        expect(&open, &[("x", 9)], 0, &[]);
+        expect(
+            &known,
+            &[("features", 3)],
+            0,
+            &[
+                "models.classifier.input.features.names wrong-number-of-names: The input `features` is \
+               float32[?, 4]: it takes 4 numbers, but 3 names are given. | give 4 names, in the order in \
+               which the model was trained",
+            ],
+        );
+    }
+
+    #[test]
+    fn there_is_a_label_for_each_class() {
+        let x = [float("x", &[0, 4])];
+        let problem = |output: &str| {
+            format!(
+                "models.classifier.output.labels wrong-number-of-labels: The output `{output}` is \
+                 float32[?, 3]: it has 3 classes, but 2 labels are given. | give 3 labels, by class index"
+            )
+        };
+        let single = model(&x, &[float("scores", &[0, 3])]);
+        expect(&single, &[], 3, &[]);
+        expect(&single, &[], 0, &[]);
+        expect(&single, &[], 2, &[&problem("scores")]);
+        let classifier = model(&x, &[float("label", &[0]), float("probabilities", &[0, 3])]);
+        expect(&classifier, &[], 2, &[&problem("probabilities")]);
+        // None of these says how many classes there are.
+        for outputs in [
+            [float("y", &[0, 1])],
+            [float("y", &[0, 0])],
+            [float("y", &[0, 8, 3])],
+            [float("y", &[3])],
+        ] {
+            expect(&model(&x, &outputs), &[], 2, &[]);
+        }
+    }
+
+    #[test]
+    fn operators_that_do_not_load_are_named() {
+        let mut model = model(&[float("x", &[0, 4])], &[float("y", &[0, 1])]);
+        let operators = vec!["Fold".to_owned(), "Spin".to_owned()];
+        model.foreign_domains = vec![ForeignDomain {
+            domain: "com.example".to_owned(),
+            operators,
+        }];
+        expect(
+            &model,
+            &[],
+            0,
+            &[
+                "models.classifier.path unknown-operators: `model.onnx` uses Fold, Spin of `com.example`, \
+               which ONNX Runtime does not have. | export the model with standard ONNX operators only",
+            ],
+        );
+    }
+}

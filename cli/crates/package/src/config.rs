@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use mlfn_core::{Function, HttpMethod, PackageSpec, Service, Trigger};
 use mlfn_model::Model;
-use mlfn_shim_contract::{
-    CONFIG_FORMAT, InputConfig, LIBRARY_FOLDER, OutputConfig, Route, ShimConfig,
-};
+use mlfn_shim_contract::{CONFIG_FORMAT, InputConfig, OutputConfig, Route, ShimConfig};
 
 use crate::check::tensor_name;
-use crate::layout::LIBRARY;
+use crate::layout::library_path;
 
 /// Everything that the shim has to know, except the digest of the model, which stays empty.
 pub(crate) fn compile(
@@ -26,7 +24,7 @@ pub(crate) fn compile(
         function: function.name.to_string(),
         model: model_path,
         model_sha256: String::new(),
-        library: format!("{LIBRARY_FOLDER}/{LIBRARY}"),
+        library: library_path(),
         inputs: inputs(function, model),
         output: OutputConfig {
             labels: function.output.labels.clone(),

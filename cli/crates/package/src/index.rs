@@ -252,3 +252,80 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), PackageError> {
         serde_json::to_writer(file, value).map_err(|error| PackageError::write(path, error.into()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> u64 {
+        seconds * 1_000_000_000
+    }
+
+    #[test]
+    fn a_file_that_was_just_written_to_is_not_settled() {
+        let now = UNIX_EPOCH + Duration::from_secs(1000);
+        let check = |modified, changed, expected| {
+            let stamp = Stamp {
+                size: 1,
+                modified: seconds(modified),
+                changed: seconds(changed),
+                inode: 1,
+            };
+            assert_eq!(stamp.is_settled(now), expected, "{modified} {changed}");
+        };
+        check(990, 990, true);
+        check(997, 997, true);
+        check(998, 998, false);
+        // Somebody set the time of the contents, but not that of the attributes.
+        check(1, 999, false);
+        // From a clock that is ahead.
+        check(2000, 2000, false);
+    }
+
+    /// A memory with another digest than the file's tells whether it is believed.
+    #[test]
+    fn a_remembered_digest_is_believed_only_while_the_stamp_is_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model");
+        fs_err::write(&path, "one").expect("writes");
+        let stamp = Stamp::of(&fs_err::metadata(&path).expect("there"));
+        let remembered = Digest::of(b"remembered");
+        let memo = Memo {
+            stamp,
+            sha256: remembered.clone(),
+        };
+        let files = BTreeMap::from([
+            (path.clone(), memo),
+            (
+                folder.path().join("gone"),
+                Memo {
+                    stamp: Stamp {
+                        size: 0,
+                        modified: 0,
+                        changed: 0,
+                        inode: 0,
+                    },
+                    sha256: Digest::of(b""),
+                },
+            ),
+        ]);
+        Memory {
+            path: folder.path().join("hashes.json"),
+            files,
+            changed: true,
+        }
+        .write()
+        .expect("writes");
+
+        let source = Source::File(path.clone());
+        let mut memory = Memory::read(folder.path());
+        assert_eq!(memory.files.len(), 1, "files that are gone are forgotten");
+        assert_eq!(memory.digest(&source).expect("reads"), remembered);
+        fs_err::write(&path, "four").expect("writes");
+        assert_eq!(memory.digest(&source).expect("reads"), Digest::of(b"four"));
+        assert!(
+            memory.files.is_empty(),
+            "what was just written is not remembered"
+        );
+    }
+}

@@ -11,7 +11,7 @@ use crate::PackageError;
 use crate::source::{Entry, Source};
 
 /// The inference library in each package.
-pub(crate) const LIBRARY: &str = "libonnxruntime.so";
+const LIBRARY: &str = "libonnxruntime.so";
 
 /// Programs and libraries.
 const EXECUTABLE: u32 = 0o755;
@@ -53,7 +53,7 @@ impl Layout {
                 Source::Bytes(contents.shim.to_vec()),
             ),
             entry(
-                &format!("{LIBRARY_FOLDER}/{LIBRARY}"),
+                &library_path(),
                 EXECUTABLE,
                 PartKind::Runtime,
                 Source::File(contents.library.to_owned()),
@@ -102,6 +102,11 @@ pub(crate) fn config_entry(mut config: ShimConfig, model: &Digest) -> Result<Ent
 pub(crate) fn position(entry: &Entry) -> (usize, &str) {
     let part = READING_ORDER.iter().position(|part| *part == entry.part);
     (part.unwrap_or(READING_ORDER.len()), &entry.path)
+}
+
+/// `lib/libonnxruntime.so`.
+pub(crate) fn library_path() -> String {
+    format!("{LIBRARY_FOLDER}/{LIBRARY}")
 }
 
 /// `model/<file name>`.

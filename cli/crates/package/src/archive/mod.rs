@@ -144,3 +144,6 @@ impl<W: Write> Write for HashWriter<W> {
         self.inner.flush()
     }
 }
+
+#[cfg(test)]
+mod tests;

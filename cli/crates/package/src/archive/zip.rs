@@ -228,3 +228,39 @@ impl Bytes {
         self.raw(&value.to_le_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Python reads no archive without its first 4 GiB, which no test should have to write.
+    #[test]
+    fn an_entry_behind_4_gib_has_its_place_in_zip64() {
+        let place = (5_u64 << 30) + 7;
+        let header = Header {
+            name: "a",
+            mode: 0o755,
+            crc: 9,
+            deflated: false,
+            size: 3,
+            packed: 3,
+            offset: place,
+        };
+        let central = header.central();
+        let field = |start: usize, end: usize| central.get(start..end).expect("long enough");
+        assert_eq!(field(6, 8), 45_u16.to_le_bytes(), "version needed");
+        assert_eq!(field(20, 28), [3, 0, 0, 0, 3, 0, 0, 0], "sizes");
+        assert_eq!(field(30, 32), [12, 0], "length of the extra field");
+        assert_eq!(field(38, 42), (0o100_755_u32 << 16).to_le_bytes(), "mode");
+        assert_eq!(field(42, 46), [0xff; 4], "place");
+        assert_eq!(
+            field(47, 51),
+            [1, 0, 8, 0],
+            "the extra field has one number"
+        );
+        assert_eq!(field(51, 59), place.to_le_bytes());
+        assert_eq!(central.len(), 59);
+        let local = header.local();
+        assert_eq!(local.len(), 31, "the local header does not say where it is");
+    }
+}

@@ -80,6 +80,9 @@ pub fn check<'data>(file: &str, data: impl ReadRef<'data>, target: &Target) -> V
         // For another machine, everything else is beside the point.
         return vec![finding];
     }
+    if !facts.sections {
+        return vec![unchecked(file)];
+    }
     let versions = facts
         .needs
         .iter()
@@ -200,6 +203,15 @@ fn check_library(file: &str, library: &str, target: &Target) -> Option<Finding> 
             ),
         )
     })
+}
+
+fn unchecked(file: &str) -> Finding {
+    let detail = "It has no section headers, so that nobody can tell which libraries it needs.";
+    Finding {
+        severity: Severity::Warning,
+        help: "strip it less: `strip --strip-all` keeps the section headers".to_owned(),
+        ..finding("unchecked", file, detail.to_owned())
+    }
 }
 
 fn not_loadable(file: &str, what: &str, target: &Target) -> Finding {

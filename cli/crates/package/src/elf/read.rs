@@ -13,6 +13,8 @@ pub(super) struct Facts {
     pub(super) little_endian: bool,
     /// Whether it can be started or loaded, and is not an object file or a core dump.
     pub(super) loadable: bool,
+    /// Whether there are section headers, through which the rest is found.
+    pub(super) sections: bool,
     /// Versions of symbols that the loader insists on.
     pub(super) needs: Vec<Need>,
     /// Shared libraries that it asks for (`DT_NEEDED`).
@@ -59,6 +61,7 @@ pub(super) fn read<'data>(data: impl ReadRef<'data>) -> Result<Facts, Unreadable
         machine: header.e_machine(endian),
         little_endian: endian == Endianness::Little,
         loadable: kind == elf::ET_EXEC || kind == elf::ET_DYN,
+        sections: !file.elf_section_table().is_empty(),
         needs: needs(&file)?,
         libraries: libraries(&file)?,
     })

@@ -1,0 +1,49 @@
+//! Compressed libraries that outlive a build.
+
+use std::path::Path;
+
+use crate::support::{Project, digests, noise};
+
+fn project(cache: Option<&Path>) -> Project {
+    let mut project = Project::new(&[]);
+    let library = [
+        b"library ".repeat(150_000),
+        noise(1_100_000, 5),
+        vec![0; 300_000],
+    ]
+    .concat();
+    project.write("library.so", &library);
+    project.cache = cache.map(Path::to_owned);
+    project
+}
+
+#[test]
+fn a_cached_library_gives_the_same_archives() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("not/there/yet");
+    let without = digests(&project(None).build());
+    assert_eq!(digests(&project(Some(&cache)).build()), without, "filling");
+    let files: Vec<_> = fs_err::read_dir(cache.join("deflate"))
+        .expect("a folder")
+        .collect();
+    let [Ok(cached)] = files.as_slice() else {
+        panic!("{files:?}");
+    };
+    let filled = fs_err::metadata(cached.path())
+        .expect("there")
+        .modified()
+        .expect("a time");
+    assert_eq!(digests(&project(Some(&cache)).build()), without, "using");
+    let used = fs_err::metadata(cached.path())
+        .expect("there")
+        .modified()
+        .expect("a time");
+    assert_eq!(used, filled, "what is there is not written again");
+
+    let mut bytes = fs_err::read(cached.path()).expect("reads");
+    *bytes.last_mut().expect("not empty") ^= 1;
+    fs_err::write(cached.path(), &bytes).expect("writes");
+    assert_eq!(digests(&project(Some(&cache)).build()), without, "damaged");
+    let mended = fs_err::read(cached.path()).expect("reads");
+    assert_ne!(mended, bytes, "what is damaged is written again");
+}

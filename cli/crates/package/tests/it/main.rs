@@ -1,0 +1,14 @@
+//! Packages as files: what is in them, that they are the same everywhere, and when they are built.
+//!
+//! Other readers (Python's `zipfile` and `tarfile`) check what we write.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod archives;
+mod cache;
+mod contents;
+mod determinism;
+mod reuse;
+mod support;
+mod trouble;
+mod unpacking;
