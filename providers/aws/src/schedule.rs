@@ -74,13 +74,13 @@ fn day_name(day: u8) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mlfn_testkit::{expect_cron, expect_every};
+
     use super::*;
 
     #[track_caller]
     fn check_every(seconds: u32, expected: Result<&str, &str>) {
-        let found = expression(&Schedule::Every(Seconds::new(seconds)));
-        let found = found.as_deref().map_err(|error| error.help.as_str());
-        assert_eq!(found, expected, "{seconds} s");
+        expect_every(expression, seconds, expected);
     }
 
     #[test]
@@ -104,8 +104,7 @@ mod tests {
 
     #[track_caller]
     fn check_cron(unix: &str, expected: &str) {
-        let found = expression(&Schedule::Cron(unix.to_owned()));
-        assert_eq!(found.as_deref(), Ok(expected), "{unix}");
+        expect_cron(expression, unix, Ok(expected));
     }
 
     #[test]
@@ -123,11 +122,7 @@ mod tests {
 
     #[test]
     fn what_eventbridge_cannot_say_is_refused() {
-        let refused = |text: &str| {
-            let found = expression(&Schedule::Cron(text.to_owned()));
-            found.expect_err("refused").detail
-        };
-        assert!(refused("0 0 13 * 5").contains("fires on either"));
-        assert!(refused("0 0 13 *").contains("has 4 fields"));
+        expect_cron(expression, "0 0 13 * 5", Err("fires on either"));
+        expect_cron(expression, "0 0 13 *", Err("has 4 fields"));
     }
 }

@@ -5,7 +5,8 @@ use mlfn_core::{
     Diagnostic, EnvironmentValue, Memory, Provider as _, ProviderName, Seconds, Service,
 };
 use mlfn_testkit::{
-    contract, expect, expect_tag, expect_trigger, expect_variable, listing, service, trigger,
+    contract, expect, expect_numbers, expect_regions, expect_tag, expect_trigger, expect_variable,
+    listing, service, trigger,
 };
 use serde_json::{Value as Json, json};
 
@@ -23,47 +24,41 @@ fn the_contract_of_all_providers_is_kept() {
 
 #[test]
 fn memory_is_128_mb_to_10_gb() {
-    let check =
-        |mib, expected| expect(&Aws, |s| s.functions[0].memory = Memory::mib(mib), expected);
-    check(127, &[("memory-out-of-range", "models.classifier.memory")]);
-    check(128, NOTHING);
-    check(129, NOTHING);
-    check(10_240, NOTHING);
-    check(
-        10_241,
-        &[("memory-out-of-range", "models.classifier.memory")],
+    let refusal = ("memory-out-of-range", "models.classifier.memory");
+    expect_numbers(
+        &Aws,
+        refusal,
+        |s, number| s.functions[0].memory = Memory::mib(number),
+        &[128, 129, 10_240],
+        &[0, 127, 10_241],
     );
 }
 
 #[test]
 fn a_run_takes_1_second_to_15_minutes() {
-    let check = |s, expected| expect(&Aws, |v| v.functions[0].timeout = Seconds::new(s), expected);
-    check(0, &[("timeout-out-of-range", "models.classifier.timeout")]);
-    check(1, NOTHING);
-    check(900, NOTHING);
-    check(
-        901,
-        &[("timeout-out-of-range", "models.classifier.timeout")],
+    let refusal = ("timeout-out-of-range", "models.classifier.timeout");
+    expect_numbers(
+        &Aws,
+        refusal,
+        |s, number| s.functions[0].timeout = Seconds::new(number),
+        &[1, 900],
+        &[0, 901],
     );
 }
 
 #[test]
 fn ephemeral_storage_is_512_mb_to_10_gb() {
-    let check = |mib, expected| {
-        expect(
-            &Aws,
-            |s| s.functions[0].aws.ephemeral_storage = Some(Memory::mib(mib)),
-            expected,
-        );
-    };
-    let refused: &[_] = &[(
+    let refusal = (
         "ephemeral-storage-out-of-range",
         "models.classifier.aws.ephemeral_storage",
-    )];
-    check(511, refused);
-    check(512, NOTHING);
-    check(10_240, NOTHING);
-    check(10_241, refused);
+    );
+    expect_numbers(
+        &Aws,
+        refusal,
+        |s, number| s.functions[0].aws.ephemeral_storage = Some(Memory::mib(number)),
+        &[512, 10_240],
+        &[511, 10_241],
+    );
 }
 
 #[test]
@@ -127,23 +122,17 @@ fn the_environment_is_4_kb_as_json() {
 
 #[test]
 fn logs_are_kept_for_days_that_cloudwatch_offers() {
-    let check = |days, expected| {
-        expect(
-            &Aws,
-            |s| s.functions[0].aws.log_retention_days = Some(days),
-            expected,
-        );
-    };
-    let refused: &[_] = &[(
+    let refusal = (
         "log-retention-not-offered",
         "models.classifier.aws.log_retention_days",
-    )];
-    check(0, refused);
-    check(1, NOTHING);
-    check(2, refused);
-    check(14, NOTHING);
-    check(3653, NOTHING);
-    check(3654, refused);
+    );
+    expect_numbers(
+        &Aws,
+        refusal,
+        |s, number| s.functions[0].aws.log_retention_days = Some(number),
+        &[1, 3, 14, 3653],
+        &[0, 2, 15, 3654],
+    );
 }
 
 #[test]
@@ -170,18 +159,14 @@ fn no_more_is_provisioned_than_is_reserved() {
 
 #[test]
 fn a_region_looks_like_one_of_aws() {
-    let check =
-        |region: &str, expected| expect(&Aws, |s| s.region = Some(region.to_owned()), expected);
-    for region in [
+    let regions = [
         "eu-west-1",
         "us-gov-west-1",
         "ap-southeast-7",
         "me-central-1",
         "cn-north-1",
-    ] {
-        check(region, NOTHING);
-    }
-    for region in [
+    ];
+    let others = [
         "europe-west1",
         "westeurope",
         "eu-west",
@@ -189,9 +174,8 @@ fn a_region_looks_like_one_of_aws() {
         "EU-WEST-1",
         "eu-west-11",
         "",
-    ] {
-        check(region, &[("region-invalid", "provider.region")]);
-    }
+    ];
+    expect_regions(&Aws, &regions, &others);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use mlfn_core::{
     ScheduleTrigger, Service, StreamSource, StreamTrigger, TopicTrigger, Trigger, check_schedule,
 };
 
-use crate::{limits, names, schedule};
+use crate::{limits, schedule};
 
 /// Everything in `service` that Azure would refuse or cannot do, in the order of the manifest.
 pub fn check(service: &Service) -> Vec<Diagnostic> {
@@ -150,7 +150,7 @@ fn queue(service: &Service, queue: &QueueTrigger, at: &FieldPath) -> Vec<Diagnos
 }
 
 fn queue_name(service: &Service, name: &str, at: FieldPath) -> Option<Diagnostic> {
-    match names::resource_name(name) {
+    match limits::resource_name(name) {
         Some(_) => resource_of("queues", "a storage queue", name, at),
         None => limits::QUEUE_NAME.check_joined(&service.cloud_prefix(), name, at),
     }
@@ -163,7 +163,7 @@ fn topic(
     at: &FieldPath,
 ) -> Vec<Diagnostic> {
     let at = at.key("name");
-    let name = match names::resource_name(&topic.name) {
+    let name = match limits::resource_name(&topic.name) {
         Some(_) => resource_of("topics", "a Service Bus topic", &topic.name, at),
         None => limits::TOPIC_NAME.check_joined(&service.cloud_prefix(), &topic.name, at),
     };
@@ -186,7 +186,7 @@ fn stream(stream: &StreamTrigger, at: &FieldPath) -> Vec<Diagnostic> {
 
 fn stream_source(source: &StreamSource, at: &FieldPath) -> Option<Diagnostic> {
     match source {
-        StreamSource::EventHub(name) if names::resource_name(name).is_some() => {
+        StreamSource::EventHub(name) if limits::resource_name(name).is_some() => {
             resource_of("eventhubs", "an event hub", name, at.key("eventhub"))
         }
         StreamSource::EventHub(name) => limits::EVENT_HUB_NAME.check(name, at.key("eventhub")),

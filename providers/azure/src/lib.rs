@@ -2,13 +2,11 @@
 //!
 //! - [`check`](mod@check): a service against the limits; one diagnostic for each violation
 //! - [`limits`]: the numbers and the grammars of names, each with its source
-//! - [`names`]: functions, connections and queues as the package and the cloud call them
 //! - [`package`]: the layout of a package
 //! - [`schedule`]: `every` and Unix cron as NCRONTAB
 
 pub mod check;
 pub mod limits;
-pub mod names;
 pub mod package;
 pub mod schedule;
 

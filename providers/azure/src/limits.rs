@@ -203,6 +203,12 @@ pub const MAX_REQUEST: u64 = 210 * 1024 * 1024;
 /// Functions hosting options", "Service limits"). No limit on packages themselves is documented.
 pub const TEMPORARY_STORAGE: u64 = 800_000_000;
 
+/// The last part of a resource id; none if `name` is a plain name.
+pub fn resource_name(name: &str) -> Option<&str> {
+    name.starts_with("/subscriptions/")
+        .then(|| name.rsplit('/').next().unwrap_or(name))
+}
+
 fn is_storage_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.chars().all(|c| plain(c) || c == '-') && has_plain_ends(name) && !name.contains("--")

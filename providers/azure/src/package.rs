@@ -1,5 +1,8 @@
 //! How a package looks on Azure: `host.json`, one folder with a `function.json` for each trigger,
 //! and the shim as the custom handler.
+//!
+//! What Azure calls a function is one trigger: `classifier-http-0` is the first of the model
+//! `classifier`. Connections are the beginnings of names of app settings, which a deploy makes.
 
 use mlfn_core::{
     ArchiveFormat, Function, HttpAuth, HttpMethod, HttpTrigger, LibcLimit, PackageFile,
@@ -11,7 +14,7 @@ use mlfn_templates::azure::{
     ScheduleFunction, StorageFunction, StreamFunction, TopicFunction,
 };
 
-use crate::{limits, names, schedule};
+use crate::{limits, schedule};
 
 /// The custom handler in the package.
 const HANDLER: &str = "handler";
@@ -44,6 +47,25 @@ pub fn package(service: &Service, function: &Function) -> PackageSpec {
     }
 }
 
+/// The name of the function that gives models without an HTTP trigger a door for `mlfn invoke`.
+pub fn door_name(function: &Function) -> String {
+    format!("{}-invoke", function.name)
+}
+
+/// The name of the function of the trigger at this place in the list.
+pub fn function_name(function: &Function, index: usize, trigger: &Trigger) -> String {
+    format!("{}-{}-{index}", function.name, trigger.kind())
+}
+
+/// The app settings that tell where the app's own storage account is.
+pub const STORAGE_CONNECTION: &str = "AzureWebJobsStorage";
+
+/// The app settings that tell where the app's own Service Bus namespace is.
+pub const SERVICE_BUS_CONNECTION: &str = "AzureWebJobsServiceBus";
+
+/// The app settings that tell where the app's own Event Hubs namespace is.
+pub const EVENT_HUBS_CONNECTION: &str = "AzureWebJobsEventHubs";
+
 /// The image of custom handlers is not documented. The images of Azure Functions were Debian 11
 /// until its end in August 2026, have been Debian 12 since, and Ubuntu 24.04 comes next, so that
 /// Debian 12 is the oldest that a new app can meet: glibc 2.36, and the libstdc++ of GCC 12, whose
@@ -63,11 +85,11 @@ fn files(service: &Service, function: &Function) -> Vec<PackageFile> {
         .iter()
         .any(|t| matches!(t, Trigger::Http(_)))
     {
-        files.push(function_file(&names::door(function), door(function)));
+        files.push(function_file(&door_name(function), door(function)));
     }
     let triggers = function.triggers.iter().enumerate();
     files.extend(triggers.map(|(index, trigger)| {
-        let folder = names::folder(function, index, trigger);
+        let folder = function_name(function, index, trigger);
         function_file(&folder, bindings(service, function, index))
     }));
     files
@@ -144,7 +166,7 @@ fn bindings(service: &Service, function: &Function, index: usize) -> String {
         }),
         Trigger::Queue(queue) => azure::QUEUE.text(&queue_function(service, queue, index)),
         Trigger::Topic(topic) => {
-            let place = names::place(service, &topic.name, names::SERVICE_BUS_CONNECTION, index);
+            let place = place(service, &topic.name, SERVICE_BUS_CONNECTION, index);
             azure::TOPIC.text(&TopicFunction {
                 topic: place.name,
                 subscription: service.cloud_name(function.name.as_str()),
@@ -199,17 +221,37 @@ fn route(path: &str) -> String {
     }
 }
 
+/// What the manifest names, as a binding says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    /// The name in its account or namespace.
+    name: String,
+    /// The app settings that tell where that is.
+    connection: String,
+}
+
+/// What the manifest calls `name`: something of this stage's own behind `connection`, or, if it
+/// is a resource id, something that is there behind settings of its own, `<connection><index>`.
+fn place(service: &Service, name: &str, connection: &str, index: usize) -> Place {
+    match limits::resource_name(name) {
+        Some(last) => Place {
+            name: last.to_owned(),
+            connection: format!("{connection}{index}"),
+        },
+        None => Place {
+            name: service.cloud_name(name),
+            connection: connection.to_owned(),
+        },
+    }
+}
+
 fn queue_function(service: &Service, queue: &QueueTrigger, index: usize) -> QueueFunction {
-    let place = |name: &str| names::place(service, name, names::STORAGE_CONNECTION, index);
-    let source = place(&queue.name);
-    let output = queue
-        .output
-        .as_deref()
-        .map(place)
-        .map(|output| QueueOutput {
-            queue: output.name,
-            connection: output.connection,
-        });
+    let own = |name: &str| place(service, name, STORAGE_CONNECTION, index);
+    let source = own(&queue.name);
+    let output = queue.output.as_deref().map(own).map(|output| QueueOutput {
+        queue: output.name,
+        connection: output.connection,
+    });
     QueueFunction {
         queue: source.name,
         connection: source.connection,
@@ -227,7 +269,7 @@ fn storage_function(storage: &StorageTrigger) -> StorageFunction {
     let output = output.map(|container| pattern(container, storage.output_prefix.as_deref()));
     StorageFunction {
         path: pattern(&storage.bucket, storage.prefix.as_deref()),
-        connection: names::STORAGE_CONNECTION.to_owned(),
+        connection: STORAGE_CONNECTION.to_owned(),
         output_paths: output.into_iter().collect(),
     }
 }
@@ -242,8 +284,8 @@ fn literal(text: Option<&str>) -> String {
 fn stream_function(stream: &StreamTrigger, index: usize) -> StreamFunction {
     let (StreamSource::EventHub(name) | StreamSource::Kinesis(name) | StreamSource::DynamoDb(name)) =
         &stream.source;
-    let connection = names::EVENT_HUBS_CONNECTION;
-    match names::resource_name(name) {
+    let connection = EVENT_HUBS_CONNECTION;
+    match limits::resource_name(name) {
         Some(last) => StreamFunction {
             event_hub: last.to_owned(),
             connection: format!("{connection}{index}"),

@@ -6,7 +6,8 @@ use mlfn_core::{
     Service,
 };
 use mlfn_testkit::{
-    contract, expect, expect_tag, expect_trigger, expect_variable, listing, service, trigger,
+    contract, expect, expect_numbers, expect_regions, expect_tag, expect_trigger, expect_variable,
+    listing, service, trigger,
 };
 use serde_json::{Value as Json, json};
 
@@ -36,19 +37,14 @@ fn the_contract_of_all_providers_is_kept() {
 
 #[test]
 fn memory_is_one_of_three_sizes() {
-    let check = |mib, expected| {
-        expect(
-            &Azure,
-            |s| s.functions[0].memory = Memory::mib(mib),
-            expected,
-        );
-    };
-    let refused: &[_] = &[("memory-not-offered", "models.classifier.memory")];
-    for size in [512, 2048, 4096] {
-        check(size, NOTHING);
-        check(size - 1, refused);
-        check(size + 1, refused);
-    }
+    let refusal = ("memory-not-offered", "models.classifier.memory");
+    expect_numbers(
+        &Azure,
+        refusal,
+        |s, number| s.functions[0].memory = Memory::mib(number),
+        &[512, 2048, 4096],
+        &[0, 511, 513, 2047, 2049, 4095, 4097],
+    );
 }
 
 #[test]
@@ -121,21 +117,16 @@ fn the_subscription_to_a_topic_has_50_characters() {
 
 #[test]
 fn a_region_looks_like_one_of_azure() {
-    let check =
-        |region: &str, expected| expect(&Azure, |s| s.region = Some(region.to_owned()), expected);
-    for region in ["westeurope", "eastus2", "uksouth", "germanywestcentral"] {
-        check(region, NOTHING);
-    }
-    for region in [
+    let regions = ["westeurope", "eastus2", "uksouth", "germanywestcentral"];
+    let others = [
         "West Europe",
         "eu-west-1",
         "europe-west1",
         "eastus22",
         "2",
         "",
-    ] {
-        check(region, &[("region-invalid", "provider.region")]);
-    }
+    ];
+    expect_regions(&Azure, &regions, &others);
 }
 
 #[test]
@@ -446,22 +437,16 @@ fn event_hubs_wait_10_minutes_for_a_batch() {
 
 #[test]
 fn an_app_has_1_to_1000_instances() {
-    let check = |most, expected| {
-        expect(
-            &Azure,
-            |s| s.functions[0].azure.max_instances = Some(most),
-            expected,
-        );
-    };
     let at = "models.classifier.azure.max_instances";
-    let refused: &[_] = &[("max-instances-out-of-range", at)];
-    let low: &[_] = &[("max-instances-low", at)];
-    check(0, refused);
-    check(1, low);
-    check(39, low);
-    check(40, NOTHING);
-    check(1000, NOTHING);
-    check(1001, refused);
+    let set = |s: &mut Service, number| s.functions[0].azure.max_instances = Some(number);
+    expect_numbers(
+        &Azure,
+        ("max-instances-out-of-range", at),
+        set,
+        &[40, 1000],
+        &[0, 1001],
+    );
+    expect_numbers(&Azure, ("max-instances-low", at), set, &[], &[1, 39]);
 }
 
 #[test]
@@ -485,21 +470,17 @@ fn no_more_instances_are_warm_than_there_may_be() {
 
 #[test]
 fn an_instance_gets_1_to_1000_requests_at_once() {
-    let check = |concurrency, expected| {
-        expect(
-            &Azure,
-            |s| s.functions[0].azure.concurrency = Some(concurrency),
-            expected,
-        );
-    };
-    let refused: &[_] = &[(
+    let refusal = (
         "concurrency-out-of-range",
         "models.classifier.azure.concurrency",
-    )];
-    check(0, refused);
-    check(1, NOTHING);
-    check(1000, NOTHING);
-    check(1001, refused);
+    );
+    expect_numbers(
+        &Azure,
+        refusal,
+        |s, number| s.functions[0].azure.concurrency = Some(number),
+        &[1, 1000],
+        &[0, 1001],
+    );
 }
 
 /// The words, once for each kind of problem that only Azure has.

@@ -25,6 +25,18 @@ pub struct Cron {
 }
 
 impl Cron {
+    /// All five fields, each in its shortest form.
+    pub fn text(&self) -> String {
+        let fields = [
+            &self.minute,
+            &self.hour,
+            &self.day_of_month,
+            &self.month,
+            &self.day_of_week,
+        ];
+        fields.map(CronField::text).join(" ")
+    }
+
     /// Whether it names days of the month and days of the week. Unix cron then fires on either,
     /// which most clouds cannot say.
     pub fn restricts_both_days(&self) -> bool {
@@ -305,16 +317,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Result<&str, &str>) {
-        let found = text.parse::<Cron>().map(|cron| {
-            let fields = [
-                cron.minute,
-                cron.hour,
-                cron.day_of_month,
-                cron.month,
-                cron.day_of_week,
-            ];
-            fields.map(|field| field.text()).join(" ")
-        });
+        let found = text.parse::<Cron>().map(|cron| cron.text());
         let found = found.map_err(|error| error.to_string());
         assert_eq!(found.as_deref().map_err(String::as_str), expected, "{text}");
     }

@@ -24,26 +24,18 @@ fn pause(every: Seconds) -> Result<String, Untranslatable> {
 }
 
 fn cron(text: &str) -> Result<String, Untranslatable> {
-    let cron = read_cron(text)?;
-    let fields = [
-        cron.minute,
-        cron.hour,
-        cron.day_of_month,
-        cron.month,
-        cron.day_of_week,
-    ];
-    Ok(fields.map(|field| field.text()).join(" "))
+    Ok(read_cron(text)?.text())
 }
 
 #[cfg(test)]
 mod tests {
+    use mlfn_testkit::{expect_cron, expect_every};
+
     use super::*;
 
     #[track_caller]
     fn check_every(seconds: u32, expected: Result<&str, &str>) {
-        let found = expression(&Schedule::Every(Seconds::new(seconds)));
-        let found = found.as_deref().map_err(|error| error.help.as_str());
-        assert_eq!(found, expected, "{seconds} s");
+        expect_every(expression, seconds, expected);
     }
 
     #[test]
@@ -65,8 +57,7 @@ mod tests {
 
     #[track_caller]
     fn check_cron(unix: &str, expected: &str) {
-        let found = expression(&Schedule::Cron(unix.to_owned()));
-        assert_eq!(found.as_deref(), Ok(expected), "{unix}");
+        expect_cron(expression, unix, Ok(expected));
     }
 
     #[test]

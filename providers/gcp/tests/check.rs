@@ -5,7 +5,8 @@ use mlfn_core::{
 };
 use mlfn_gcp::Gcp;
 use mlfn_testkit::{
-    contract, expect, expect_tag, expect_trigger, expect_variable, listing, service, trigger,
+    contract, expect, expect_numbers, expect_regions, expect_tag, expect_trigger, expect_variable,
+    listing, service, trigger,
 };
 use serde_json::{Value as Json, json};
 
@@ -35,22 +36,14 @@ fn the_contract_of_all_providers_is_kept() {
 
 #[test]
 fn memory_is_128_mb_to_32_gb_and_512_mb_at_least_on_cloud_run() {
-    let check = |engine, mib, expected| {
-        let change = |s: &mut Service| {
-            s.functions[0].gcp.engine = engine;
-            s.functions[0].memory = Memory::mib(mib);
-        };
-        expect(&Gcp, change, expected);
+    let refusal = ("memory-out-of-range", "models.classifier.memory");
+    let functions = |s: &mut Service, number| s.functions[0].memory = Memory::mib(number);
+    expect_numbers(&Gcp, refusal, functions, &[128, 32_768], &[127, 32_769]);
+    let cloud_run = |s: &mut Service, number| {
+        s.functions[0].memory = Memory::mib(number);
+        s.functions[0].gcp.engine = GcpEngine::CloudRun;
     };
-    let refused: &[_] = &[("memory-out-of-range", "models.classifier.memory")];
-    check(GcpEngine::Functions, 127, refused);
-    check(GcpEngine::Functions, 128, NOTHING);
-    check(GcpEngine::Functions, 32_768, NOTHING);
-    check(GcpEngine::Functions, 32_769, refused);
-    check(GcpEngine::CloudRun, 511, refused);
-    check(GcpEngine::CloudRun, 512, NOTHING);
-    check(GcpEngine::CloudRun, 32_768, NOTHING);
-    check(GcpEngine::CloudRun, 32_769, refused);
+    expect_numbers(&Gcp, refusal, cloud_run, &[512, 32_768], &[511, 32_769]);
 }
 
 #[track_caller]
@@ -110,27 +103,20 @@ fn processors_and_memory_fit_each_other() {
 
 #[test]
 fn an_instance_gets_1_to_1000_requests_at_once_if_it_has_a_whole_processor() {
-    let check = |milli, concurrency, expected| {
-        let change = |s: &mut Service| {
-            s.functions[0].gcp.milli_cpu = milli;
-            s.functions[0].gcp.concurrency = Some(concurrency);
-        };
-        expect(&Gcp, change, expected);
-    };
     let at = "models.classifier.gcp.concurrency";
-    let range: &[_] = &[("concurrency-out-of-range", at)];
-    let cpu: &[_] = &[("concurrency-needs-cpu", at)];
-    check(None, 0, range);
-    check(None, 1, NOTHING);
-    check(None, 1000, NOTHING);
-    check(None, 1001, range);
-    check(Some(999), 1, NOTHING);
-    check(Some(1000), 2, NOTHING);
-    let change = |s: &mut Service| {
-        s.functions[0].gcp.milli_cpu = Some(500);
-        s.functions[0].gcp.concurrency = Some(2);
+    let set = |s: &mut Service, number| s.functions[0].gcp.concurrency = Some(number);
+    expect_numbers(
+        &Gcp,
+        ("concurrency-out-of-range", at),
+        set,
+        &[1, 1000],
+        &[0, 1001],
+    );
+    let part = |s: &mut Service, number| {
+        s.functions[0].gcp.concurrency = Some(number);
+        s.functions[0].gcp.milli_cpu = Some(999);
     };
-    expect(&Gcp, change, cpu);
+    expect_numbers(&Gcp, ("concurrency-needs-cpu", at), part, &[1], &[2, 1000]);
 }
 
 #[test]
@@ -217,26 +203,21 @@ fn names_on_cloud_run_have_49_characters() {
 
 #[test]
 fn a_region_looks_like_one_of_google() {
-    let check =
-        |region: &str, expected| expect(&Gcp, |s| s.region = Some(region.to_owned()), expected);
-    for region in [
+    let regions = [
         "europe-west1",
         "us-central1",
         "northamerica-northeast1",
         "me-west1",
-    ] {
-        check(region, NOTHING);
-    }
-    for region in [
+    ];
+    let others = [
         "eu-west-1",
         "westeurope",
         "europe-west",
         "Europe-West1",
         "europe-west1-b",
         "",
-    ] {
-        check(region, &[("region-invalid", "provider.region")]);
-    }
+    ];
+    expect_regions(&Gcp, &regions, &others);
 }
 
 #[test]

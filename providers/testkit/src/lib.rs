@@ -9,7 +9,7 @@ pub mod contract;
 
 use mlfn_core::{
     AwsOptions, AzureOptions, Diagnostic, EnvironmentValue, Function, GcpOptions, Memory,
-    OutputSpec, Provider, ProviderName, Seconds, Service, Trigger,
+    OutputSpec, Provider, ProviderName, Schedule, Seconds, Service, Trigger, Untranslatable,
 };
 use serde_json::{Value as Json, json};
 
@@ -163,6 +163,81 @@ pub fn expect_tag(provider: &dyn Provider, key: &str, value: &str, code: Option<
         |s| s.tags = [(key.to_owned(), value.to_owned())].into(),
         &expected,
     );
+}
+
+/// What a provider makes of schedules.
+pub type Translate = fn(&Schedule) -> Result<String, Untranslatable>;
+
+/// Asserts what `every: <seconds>` becomes, or which help its refusal comes with.
+///
+/// # Panics
+///
+/// If it is anything else.
+#[track_caller]
+pub fn expect_every(translate: Translate, seconds: u32, expected: Result<&str, &str>) {
+    let found = translate(&Schedule::Every(Seconds::new(seconds)));
+    let found = found.as_deref().map_err(|error| error.help.as_str());
+    assert_eq!(found, expected, "{seconds} s");
+}
+
+/// Asserts what a Unix cron expression becomes, or how its refusal is explained, in part.
+///
+/// # Panics
+///
+/// If it is anything else.
+#[track_caller]
+pub fn expect_cron(translate: Translate, unix: &str, expected: Result<&str, &str>) {
+    let found = translate(&Schedule::Cron(unix.to_owned()));
+    match (&found, expected) {
+        (Err(error), Err(part)) => assert!(error.detail.contains(part), "{}", error.detail),
+        _ => assert_eq!(found.as_deref().map_err(|_| "refused"), expected, "{unix}"),
+    }
+}
+
+/// Asserts that `set` may set these numbers without a word, and those only with exactly `refusal`,
+/// a code and a path.
+///
+/// # Panics
+///
+/// If anything else is said.
+#[track_caller]
+pub fn expect_numbers(
+    provider: &dyn Provider,
+    refusal: (&str, &str),
+    set: fn(&mut Service, u32),
+    allowed: &[u32],
+    refused: &[u32],
+) {
+    for number in allowed {
+        expect(provider, |service| set(service, *number), &[]);
+    }
+    for number in refused {
+        expect(provider, |service| set(service, *number), &[refusal]);
+    }
+}
+
+/// Asserts which texts are regions.
+///
+/// # Panics
+///
+/// If others are.
+#[track_caller]
+pub fn expect_regions(provider: &dyn Provider, regions: &[&str], others: &[&str]) {
+    for region in regions {
+        expect(
+            provider,
+            |service| service.region = Some((*region).to_owned()),
+            &[],
+        );
+    }
+    let refusal = &[("region-invalid", "provider.region")];
+    for other in others {
+        expect(
+            provider,
+            |service| service.region = Some((*other).to_owned()),
+            refusal,
+        );
+    }
 }
 
 /// Diagnostics as text, for snapshots: severity, code, path, detail and help of each.
