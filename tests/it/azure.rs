@@ -28,14 +28,21 @@ fn the_host_finds_its_files_and_an_executable_handler() {
     assert_eq!(entry.mode, 0o755, "the host starts it");
     assert!(entry.made_on_unix, "else the mode means nothing");
     for entry in &package.entries {
-        assert_eq!(entry.mode & 0o444, 0o444, "another user must be able to read {entry:?}");
+        assert_eq!(
+            entry.mode & 0o444,
+            0o444,
+            "another user must be able to read {entry:?}"
+        );
     }
 }
 
 #[test]
 fn the_http_trigger_has_the_route_and_method_of_the_manifest() {
     let package = iris();
-    let functions = package.entries.iter().filter(|entry| entry.path.ends_with("/function.json"));
+    let functions = package
+        .entries
+        .iter()
+        .filter(|entry| entry.path.ends_with("/function.json"));
     let triggers: Vec<Json> = functions
         .map(|entry| read_json(&package, &entry.path)["bindings"][0].clone())
         .filter(|binding| binding["type"] == "httpTrigger")
@@ -50,13 +57,24 @@ fn the_http_trigger_has_the_route_and_method_of_the_manifest() {
 async fn a_bad_request_is_a_4xx_and_the_next_one_works() {
     let package = iris();
     let function = package.start(ProviderName::Azure, "classifier").await;
-    let bad = function.invoke(br#"{"features":[1,2,3]}"#).await.expect("invokes");
+    let bad = function
+        .invoke(br#"{"features":[1,2,3]}"#)
+        .await
+        .expect("invokes");
     assert_eq!(bad.outcome, Outcome::FunctionError(Failure::Reported));
     assert_eq!(bad.status, Some(400));
-    let good = function.invoke(br#"{"features":[5.1,3.5,1.4,0.2]}"#).await.expect("invokes");
+    let good = function
+        .invoke(br#"{"features":[5.1,3.5,1.4,0.2]}"#)
+        .await
+        .expect("invokes");
     assert_eq!(good.status, Some(200));
     let exit = function.stop().await;
-    assert_eq!(exit.how.to_string(), "exit status 0", "SIGTERM ends it cleanly: {:?}", exit.logs);
+    assert_eq!(
+        exit.how.to_string(),
+        "exit status 0",
+        "SIGTERM ends it cleanly: {:?}",
+        exit.logs
+    );
 }
 
 #[tokio::test]
@@ -75,7 +93,10 @@ models:
     let project = Project::copy_of("iris").with_file("serverless.yaml", manifest);
     let package = Unpacked::from(&project, ProviderName::Azure);
     let function = package.start(ProviderName::Azure, "classifier").await;
-    let invocation = function.invoke(br#"{"features":[5.1,3.5,1.4,0.2]}"#).await.expect("invokes");
+    let invocation = function
+        .invoke(br#"{"features":[5.1,3.5,1.4,0.2]}"#)
+        .await
+        .expect("invokes");
     let text = String::from_utf8_lossy(&invocation.body);
     assert_eq!(invocation.outcome, Outcome::Success, "{text}");
     assert!(text.contains("setosa"), "{text}");
@@ -87,7 +108,10 @@ async fn a_model_that_cannot_be_loaded_is_a_5xx_that_says_so() {
     let package = iris();
     fs_err::write(package.root().join("model/model.onnx"), "not a model").expect("writes");
     let function = package.start(ProviderName::Azure, "classifier").await;
-    let answer = function.invoke(br#"{"features":[5.1,3.5,1.4,0.2]}"#).await.expect("invokes");
+    let answer = function
+        .invoke(br#"{"features":[5.1,3.5,1.4,0.2]}"#)
+        .await
+        .expect("invokes");
     let text = String::from_utf8_lossy(&answer.body);
     assert!(answer.status.is_some_and(|status| status >= 500), "{text}");
     assert!(text.contains("model"), "{text}");

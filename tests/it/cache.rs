@@ -3,7 +3,12 @@
 use crate::support::mlfn::{Mlfn, Output, Project};
 use crate::support::place::temporary;
 
-const INVOKE: [&str; 4] = ["invoke", "--local", "--data", r#"{"features":[5.1,3.5,1.4,0.2]}"#];
+const INVOKE: [&str; 4] = [
+    "invoke",
+    "--local",
+    "--data",
+    r#"{"features":[5.1,3.5,1.4,0.2]}"#,
+];
 
 #[track_caller]
 fn assert_setosa(output: &Output) {
@@ -22,7 +27,11 @@ fn offline(mlfn: Mlfn) -> Mlfn {
 fn an_empty_cache_is_filled_and_then_works_without_a_network() {
     let project = Project::copy_of("iris");
     let cache = temporary();
-    let first = project.mlfn(INVOKE).env("XDG_CACHE_HOME", cache.path()).run().success();
+    let first = project
+        .mlfn(INVOKE)
+        .env("XDG_CACHE_HOME", cache.path())
+        .run()
+        .success();
     assert_setosa(&first);
     let second = offline(project.mlfn(INVOKE).env("XDG_CACHE_HOME", cache.path()));
     assert_setosa(&second.run().success());
@@ -35,7 +44,11 @@ fn without_a_cache_and_a_network_the_error_says_what_to_do() {
     let project = Project::copy_of("iris");
     let cache = temporary();
     let mlfn = offline(project.mlfn(INVOKE).env("XDG_CACHE_HOME", cache.path()));
-    let output = mlfn.run().code(1).stderr_has("pip").stderr_has("--onnxruntime");
+    let output = mlfn
+        .run()
+        .code(1)
+        .stderr_has("pip")
+        .stderr_has("--onnxruntime");
     assert_eq!(output.stdout, "");
 }
 
@@ -44,7 +57,13 @@ fn runs_at_the_same_time_share_an_empty_cache() {
     let project = Project::copy_of("iris");
     let cache = temporary();
     std::thread::scope(|scope| {
-        let run = || project.mlfn(INVOKE).env("XDG_CACHE_HOME", cache.path()).run().success();
+        let run = || {
+            project
+                .mlfn(INVOKE)
+                .env("XDG_CACHE_HOME", cache.path())
+                .run()
+                .success()
+        };
         let runs: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
         for run in runs {
             assert_setosa(&run.join().expect("does not panic"));

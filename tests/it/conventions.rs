@@ -43,9 +43,16 @@ fn the_package_report_counts_every_byte() {
     let path = artifact["path"].as_str().expect("has a path");
     let bytes = fs_err::read(project.folder().join(path)).expect("is there");
     assert_eq!(artifact["packed"], bytes.len(), "{artifact}");
-    assert_eq!(artifact["digest"], mlfn_core::Digest::of(&bytes).as_str(), "{artifact}");
+    assert_eq!(
+        artifact["digest"],
+        mlfn_core::Digest::of(&bytes).as_str(),
+        "{artifact}"
+    );
     let parts = artifact["parts"].as_array().expect("has parts");
-    let unpacked: u64 = parts.iter().filter_map(|part| part["unpacked"].as_u64()).sum();
+    let unpacked: u64 = parts
+        .iter()
+        .filter_map(|part| part["unpacked"].as_u64())
+        .sum();
     assert_eq!(artifact["unpacked"], unpacked, "{artifact}");
 }
 
@@ -101,7 +108,10 @@ fn colours_are_for_terminals_of_people_who_want_them() {
     assert!(at_a_terminal(&project, &[]).contains(ESCAPE));
     for variable in [("NO_COLOR", "1"), ("MLFN_NO_COLOR", "1"), ("TERM", "dumb")] {
         let text = at_a_terminal(&project, &[variable]);
-        assert!(text.contains("modells") && !text.contains(ESCAPE), "{variable:?}: {text}");
+        assert!(
+            text.contains("modells") && !text.contains(ESCAPE),
+            "{variable:?}: {text}"
+        );
     }
     let output = project.mlfn(["validate"]).run().code(3);
     assert!(!output.stderr.contains(ESCAPE), "{output}");

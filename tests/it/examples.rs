@@ -62,7 +62,12 @@ async fn check_instance(golden: &Golden, project: &Project, platform: ProviderNa
         let request = case.request.to_string();
         let invocation = function.invoke(request.as_bytes()).await.expect("invokes");
         let text = String::from_utf8_lossy(&invocation.body);
-        assert_eq!(invocation.outcome, Outcome::Success, "{platform}, {}: {text}", case.name);
+        assert_eq!(
+            invocation.outcome,
+            Outcome::Success,
+            "{platform}, {}: {text}",
+            case.name
+        );
         let answer: Json = serde_json::from_str(&text).expect("the answer is JSON");
         let difference = difference(&answer, &case.response, golden.tolerance);
         assert_eq!(difference, None, "{platform}, {}: {text}", case.name);
@@ -73,7 +78,14 @@ async fn check_instance(golden: &Golden, project: &Project, platform: ProviderNa
 fn check_command(golden: &Golden, project: &Project, platform: ProviderName) {
     let case = &golden.cases[0];
     let request = case.request.to_string();
-    let arguments = ["invoke", "--local", "--platform", platform.as_str(), "--data", &request];
+    let arguments = [
+        "invoke",
+        "--local",
+        "--platform",
+        platform.as_str(),
+        "--data",
+        &request,
+    ];
     let output = project.mlfn(arguments).run().success();
     let difference = difference(&output.json(), &case.response, golden.tolerance);
     assert_eq!(difference, None, "{platform}: {output}");

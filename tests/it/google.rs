@@ -80,7 +80,12 @@ fn assert_is_shim(server: &Server) {
     if cfg!(target_os = "linux") {
         let link = format!("/proc/{}/exe", server.id());
         let program = fs_err::read_link(link).expect("reads");
-        assert_eq!(program.file_name(), Some("bootstrap".as_ref()), "{}", server.output());
+        assert_eq!(
+            program.file_name(),
+            Some("bootstrap".as_ref()),
+            "{}",
+            server.output()
+        );
     }
 }
 
@@ -89,8 +94,16 @@ async fn a_bad_request_is_a_4xx_and_the_next_one_works() {
     let package = iris();
     let server = start(&package, Launch::EarlyByPath).await;
     let answer = post(server.port, "/", &json!({ "features": [1, 2, 3] })).await;
-    assert_eq!((answer.status, &answer.json()["error"]["code"]), (400, &json!("wrong_shape")));
-    let answer = post(server.port, "/predict", &json!({ "features": [5.1, 3.5, 1.4, 0.2] })).await;
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["code"]),
+        (400, &json!("wrong_shape"))
+    );
+    let answer = post(
+        server.port,
+        "/predict",
+        &json!({ "features": [5.1, 3.5, 1.4, 0.2] }),
+    )
+    .await;
     assert_eq!(answer.json()["prediction"]["label"], "setosa");
     server.stop().await;
 }
@@ -103,7 +116,12 @@ async fn the_executable_bit_may_get_lost_on_the_way() {
     let plain = std::fs::Permissions::from_mode(0o644);
     fs_err::set_permissions(bootstrap, plain).expect("sets the mode");
     let server = start(&package, Launch::EarlyByPath).await;
-    let answer = post(server.port, "/", &json!({ "features": [5.1, 3.5, 1.4, 0.2] })).await;
+    let answer = post(
+        server.port,
+        "/",
+        &json!({ "features": [5.1, 3.5, 1.4, 0.2] }),
+    )
+    .await;
     assert_eq!(answer.json()["prediction"]["label"], "setosa");
     server.stop().await;
 }
@@ -117,8 +135,10 @@ fn cloud_events(data: &Json) -> Vec<(Vec<(String, String)>, String)> {
 }
 
 async fn send_event(server: &Server, headers: &[(String, String)], body: &str) -> Answer {
-    let headers: Vec<(&str, &str)> =
-        headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let headers: Vec<(&str, &str)> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     send(server.port, "POST", "/", &headers, body.to_owned()).await
 }
 
@@ -139,7 +159,11 @@ async fn cloud_events_are_answered_in_both_modes() {
         for (headers, body) in cloud_events(&data) {
             let answer = send_event(&server, &headers, &body).await;
             assert_eq!(answer.status, 200, "{headers:?} {body}: {}", answer.text());
-            assert_eq!(answer.json()["prediction"]["label"], "setosa", "{headers:?} {body}");
+            assert_eq!(
+                answer.json()["prediction"]["label"],
+                "setosa",
+                "{headers:?} {body}"
+            );
         }
     }
     server.stop().await;

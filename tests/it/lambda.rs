@@ -23,7 +23,10 @@ impl Environment {
         let mut command = Command::new(&python().rie);
         command
             .args(["--log-level", "info"])
-            .args(["--runtime-interface-emulator-address", &format!("127.0.0.1:{port}")])
+            .args([
+                "--runtime-interface-emulator-address",
+                &format!("127.0.0.1:{port}"),
+            ])
             .args(["--runtime-api-address", &format!("127.0.0.1:{api}")])
             .arg(root.join("bootstrap"))
             .current_dir(root)
@@ -31,11 +34,18 @@ impl Environment {
             .env("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin")
             .env("LAMBDA_TASK_ROOT", root)
             .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30");
-        Self { server: Server::start(command, port).await }
+        Self {
+            server: Server::start(command, port).await,
+        }
     }
 
     async fn invoke(&mut self, event: &Json) -> Answer {
-        post(self.server.port, "/2015-03-31/functions/function/invocations", event).await
+        post(
+            self.server.port,
+            "/2015-03-31/functions/function/invocations",
+            event,
+        )
+        .await
     }
 
     /// Returns the log.
@@ -66,11 +76,17 @@ async fn predictions_are_those_of_scikit_learn() {
 async fn a_bad_request_is_a_function_error_and_the_next_one_works() {
     let package = iris();
     let mut environment = Environment::of(&package).await;
-    let answer = environment.invoke(&json!({ "features": [1, 2, 3] })).await.json();
+    let answer = environment
+        .invoke(&json!({ "features": [1, 2, 3] }))
+        .await
+        .json();
     assert_eq!(answer["errorType"], "wrong_shape", "{answer}");
     assert!(answer["errorMessage"].is_string(), "{answer}");
     assert!(answer["expected"]["inputs"].is_array(), "{answer}");
-    let answer = environment.invoke(&json!({ "features": [5.1, 3.5, 1.4, 0.2] })).await.json();
+    let answer = environment
+        .invoke(&json!({ "features": [5.1, 3.5, 1.4, 0.2] }))
+        .await
+        .json();
     assert_eq!(answer["prediction"]["label"], "setosa");
     environment.stop().await;
 }
@@ -104,14 +120,18 @@ async fn http_requests_in_their_envelope_get_http_answers() {
         let event = http_event("/predict", body, is_base64_encoded);
         let answer = environment.invoke(&event).await.json();
         assert_eq!(answer["statusCode"], 200, "{answer}");
-        let body: Json = serde_json::from_str(answer["body"].as_str().expect("is text")).expect("is JSON");
+        let body: Json =
+            serde_json::from_str(answer["body"].as_str().expect("is text")).expect("is JSON");
         assert_eq!(body["prediction"]["label"], "setosa", "{answer}");
     }
     let bad = http_event("/predict", r#"{"features":"what"}"#, false);
     let answer = environment.invoke(&bad).await.json();
     let status = answer["statusCode"].as_u64().expect("has a status");
     assert!((400..500).contains(&status), "{answer}");
-    let answer = environment.invoke(&http_event("/elsewhere", request, false)).await.json();
+    let answer = environment
+        .invoke(&http_event("/elsewhere", request, false))
+        .await
+        .json();
     assert_eq!(answer["statusCode"], 404, "{answer}");
     environment.stop().await;
 }
@@ -121,11 +141,16 @@ async fn a_model_that_cannot_be_loaded_is_an_init_error() {
     let package = iris();
     fs_err::write(package.root().join("model/model.onnx"), "not a model").expect("writes");
     let mut environment = Environment::of(&package).await;
-    let answer = environment.invoke(&json!({ "features": [5.1, 3.5, 1.4, 0.2] })).await;
+    let answer = environment
+        .invoke(&json!({ "features": [5.1, 3.5, 1.4, 0.2] }))
+        .await;
     assert_eq!(answer.status, 502, "{}", answer.text());
     assert!(answer.json()["errorType"].is_string(), "{}", answer.text());
     let log = environment.stop().await;
-    assert!(log.contains("model.onnx"), "the log does not name the model:\n{log}");
+    assert!(
+        log.contains("model.onnx"),
+        "the log does not name the model:\n{log}"
+    );
 }
 
 #[tokio::test]
@@ -133,14 +158,24 @@ async fn the_log_has_one_object_a_line_with_the_id_of_the_request() {
     let package = iris();
     let mut environment = Environment::of(&package).await;
     for _ in 0..2 {
-        environment.invoke(&json!({ "features": [5.1, 3.5, 1.4, 0.2] })).await;
+        environment
+            .invoke(&json!({ "features": [5.1, 3.5, 1.4, 0.2] }))
+            .await;
     }
     let log = environment.stop().await;
     let ours = log.lines().filter(|line| line.starts_with('{'));
-    let lines: Vec<Json> = ours.map(|line| serde_json::from_str(line).expect("is JSON")).collect();
-    let answered: Vec<&Json> = lines.iter().filter(|line| line["cold"].is_boolean()).collect();
+    let lines: Vec<Json> = ours
+        .map(|line| serde_json::from_str(line).expect("is JSON"))
+        .collect();
+    let answered: Vec<&Json> = lines
+        .iter()
+        .filter(|line| line["cold"].is_boolean())
+        .collect();
     assert_eq!(answered.len(), 2, "{log}");
-    assert_eq!((&answered[0]["cold"], &answered[1]["cold"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        (&answered[0]["cold"], &answered[1]["cold"]),
+        (&json!(true), &json!(false))
+    );
     for line in answered {
         let id = line["request_id"].as_str().expect("has an id");
         assert!(log.contains(&format!("START RequestId: {id}")), "{log}");

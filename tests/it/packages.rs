@@ -14,7 +14,13 @@ fn digests(project: &Project, umask: &'static str, environment: &[(&str, &str)])
     let digest = |platform: ProviderName| {
         let folder = project.folder().join(platform.as_str());
         let output = folder.to_str().expect("is text");
-        let words = ["package", "--platform", platform.as_str(), "--output", output];
+        let words = [
+            "package",
+            "--platform",
+            platform.as_str(),
+            "--output",
+            output,
+        ];
         let mut command = project.mlfn(words).umask(umask);
         for (name, value) in environment {
             command = command.env(name, value);
@@ -33,7 +39,10 @@ fn age(folder: &Path, age: Duration) {
     for entry in fs_err::read_dir(folder).expect("lists") {
         let path = entry.expect("lists").path();
         if path.is_file() {
-            let file = fs_err::File::options().write(true).open(path).expect("opens");
+            let file = fs_err::File::options()
+                .write(true)
+                .open(path)
+                .expect("opens");
             file.file().set_modified(time).expect("sets the time");
         }
     }
@@ -45,8 +54,11 @@ fn two_packagings_on_different_days_in_different_places_are_equal() {
     let one = digests(&here, "022", &[("TZ", "UTC"), ("LC_ALL", "C.UTF-8")]);
     let there = Project::copy_of("iris");
     age(&there.folder(), Duration::from_hours(24 * 400));
-    let other =
-        digests(&there, "077", &[("TZ", "Pacific/Kiritimati"), ("LC_ALL", "tr_TR.UTF-8")]);
+    let other = digests(
+        &there,
+        "077",
+        &[("TZ", "Pacific/Kiritimati"), ("LC_ALL", "tr_TR.UTF-8")],
+    );
     assert_eq!(one, other);
     let again = digests(&here, "022", &[]);
     assert_eq!(one, again, "a second packaging in the same place");
@@ -59,7 +71,9 @@ fn another_model_gives_another_package() {
     let kmeans = Project::copy_of("iris-kmeans");
     let model = fs_err::read(kmeans.folder().join("model.onnx")).expect("reads");
     let manifest = "mlfn: 1\nservice: iris\nmodels: { classifier: model.onnx }\n";
-    let project = project.with_file("model.onnx", model).with_file("serverless.yaml", manifest);
+    let project = project
+        .with_file("model.onnx", model)
+        .with_file("serverless.yaml", manifest);
     let other = digests(&project, "022", &[]);
     for (one, other) in one.iter().zip(&other) {
         assert_ne!(one, other);

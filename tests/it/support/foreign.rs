@@ -37,10 +37,17 @@ impl Server {
             .stderr(file())
             .process_group(0)
             .kill_on_drop(true);
-        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let id = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         let group = id.expect("has an id");
-        let mut server = Self { child, group, output, port };
+        let mut server = Self {
+            child,
+            group,
+            output,
+            port,
+        };
         server.until_listening().await;
         server
     }
@@ -48,10 +55,17 @@ impl Server {
     /// Nobody tells when a foreign server is ready, so that it has to be looked for.
     async fn until_listening(&mut self) {
         let start = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_err() {
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
+            .await
+            .is_err()
+        {
             let ended = self.child.try_wait().expect("can be asked");
             assert!(ended.is_none(), "{ended:?}\n{}", self.output());
-            assert!(start.elapsed() < START_LIMIT, "it does not listen\n{}", self.output());
+            assert!(
+                start.elapsed() < START_LIMIT,
+                "it does not listen\n{}",
+                self.output()
+            );
             sleep(Duration::from_millis(20)).await;
         }
     }

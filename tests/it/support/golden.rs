@@ -26,7 +26,10 @@ impl Golden {
     /// Of an example.
     #[track_caller]
     pub(crate) fn of(example: &str) -> Self {
-        let path = repository().join("examples").join(example).join("golden.json");
+        let path = repository()
+            .join("examples")
+            .join(example)
+            .join("golden.json");
         let text = fs_err::read(path).expect("reads");
         serde_json::from_slice(&text).expect("has the form above")
     }
@@ -45,11 +48,13 @@ pub(crate) fn difference(found: &Json, expected: &Json, tolerance: f64) -> Optio
         }
         (Json::Array(ones), Json::Array(others)) if ones.len() == others.len() => {
             let pairs = ones.iter().zip(others).enumerate();
-            pairs.into_iter().find_map(|(at, (one, other))| below(format!("[{at}]"), one, other))
+            pairs
+                .into_iter()
+                .find_map(|(at, (one, other))| below(format!("[{at}]"), one, other))
         }
-        (Json::Object(ones), Json::Object(others)) if have_same_keys(ones, others) => {
-            others.iter().find_map(|(key, other)| below(format!(".{key}"), &ones[key], other))
-        }
+        (Json::Object(ones), Json::Object(others)) if have_same_keys(ones, others) => others
+            .iter()
+            .find_map(|(key, other)| below(format!(".{key}"), &ones[key], other)),
         (one, other) => (one != other).then(|| format!(": {one} instead of {other}")),
     }
 }
@@ -62,11 +67,26 @@ fn have_same_keys(one: &Map<String, Json>, other: &Map<String, Json>) -> bool {
 fn a_difference_is_found_wherever_it_is() {
     #[track_caller]
     fn check(found: &Json, expected: &Json, difference: Option<&str>) {
-        assert_eq!(super::golden::difference(found, expected, 1e-5).as_deref(), difference);
+        assert_eq!(
+            super::golden::difference(found, expected, 1e-5).as_deref(),
+            difference
+        );
     }
-    check(&json!({"a": [1.0, 2]}), &json!({"a": [1.000_009, 2.0]}), None);
-    check(&json!({"a": [1.0, 2]}), &json!({"a": [1.1, 2]}), Some(".a[0]: 1 instead of 1.1"));
-    check(&json!({"a": 1}), &json!({"b": 1}), Some(r#": {"a":1} instead of {"b":1}"#));
+    check(
+        &json!({"a": [1.0, 2]}),
+        &json!({"a": [1.000_009, 2.0]}),
+        None,
+    );
+    check(
+        &json!({"a": [1.0, 2]}),
+        &json!({"a": [1.1, 2]}),
+        Some(".a[0]: 1 instead of 1.1"),
+    );
+    check(
+        &json!({"a": 1}),
+        &json!({"b": 1}),
+        Some(r#": {"a":1} instead of {"b":1}"#),
+    );
     check(&json!([1]), &json!([1, 2]), Some(": [1] instead of [1,2]"));
     check(&json!("1"), &json!(1), Some(r#": "1" instead of 1"#));
 }

@@ -27,7 +27,9 @@ impl Project {
     /// Without any file.
     #[track_caller]
     pub(crate) fn empty() -> Self {
-        let project = Self { folder: temporary() };
+        let project = Self {
+            folder: temporary(),
+        };
         for folder in [project.folder(), project.home()] {
             fs_err::create_dir_all(folder).expect("makes a folder");
         }
@@ -63,7 +65,10 @@ impl Project {
 
     /// `mlfn <arguments>` in this folder.
     pub(crate) fn mlfn<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Mlfn {
-        let arguments = arguments.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        let arguments = arguments
+            .into_iter()
+            .map(|word| word.as_ref().to_owned())
+            .collect();
         let mlfn = Mlfn {
             arguments,
             folder: self.folder(),
@@ -94,7 +99,8 @@ pub(crate) struct Mlfn {
 impl Mlfn {
     /// Sets a variable. Those of the tests' own environment are not passed on.
     pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.environment.insert(name.as_ref().to_owned(), value.as_ref().to_owned());
+        self.environment
+            .insert(name.as_ref().to_owned(), value.as_ref().to_owned());
         self
     }
 
@@ -113,7 +119,11 @@ impl Mlfn {
     /// Runs it to its end.
     #[track_caller]
     pub(crate) fn run(self) -> Output {
-        let command: Vec<_> = self.arguments.iter().map(|word| word.to_string_lossy()).collect();
+        let command: Vec<_> = self
+            .arguments
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
         let command = format!("mlfn {}", command.join(" "));
         // On a thread of its own, so that asynchronous tests can call this, too.
         let run = || runtime().block_on(async { tokio::time::timeout(LIMIT, self.output()).await });
@@ -189,7 +199,10 @@ impl Output {
     /// It must have said this on stderr, among other things.
     #[track_caller]
     pub(crate) fn stderr_has(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "`{text}` is not on stderr of {self}");
+        assert!(
+            self.stderr.contains(text),
+            "`{text}` is not on stderr of {self}"
+        );
         self
     }
 
@@ -203,15 +216,27 @@ impl Output {
 
 impl std::fmt::Display for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { command, code, stdout, stderr } = self;
-        write!(f, "`{command}`, which ended with {code:?}\nstdout:\n{stdout}\nstderr:\n{stderr}")
+        let Self {
+            command,
+            code,
+            stdout,
+            stderr,
+        } = self;
+        write!(
+            f,
+            "`{command}`, which ended with {code:?}\nstdout:\n{stdout}\nstderr:\n{stderr}"
+        )
     }
 }
 
 /// The interpreter that the tests use comes first: what is called `python3` may be a script that
 /// needs the home of its user.
 fn search_path() -> OsString {
-    let folder = python().executable.parent().expect("is in a folder").to_owned();
+    let folder = python()
+        .executable
+        .parent()
+        .expect("is in a folder")
+        .to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(folder).chain(std::env::split_paths(&path));
     std::env::join_paths(folders).expect("was a path before")

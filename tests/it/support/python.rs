@@ -48,7 +48,13 @@ impl Python {
 }
 
 fn set_up() -> Python {
-    let about = run("python3", ["-c", "import sys; print(sys.executable, sys.version, sep='\\n')"]);
+    let about = run(
+        "python3",
+        [
+            "-c",
+            "import sys; print(sys.executable, sys.version, sep='\\n')",
+        ],
+    );
     let executable = PathBuf::from(about.lines().next().expect("prints its path"));
     let requirements = repository().join("tests/requirements.txt");
     let text = fs_err::read_to_string(&requirements).expect("is in the repository");
@@ -88,7 +94,10 @@ fn install(python: &Path, requirements: &Path, folder: &Path) {
             requirements.as_ref(),
         ],
     );
-    pip("download", &[SAM_CLI.as_ref(), "--dest".as_ref(), sam.as_ref()]);
+    pip(
+        "download",
+        &[SAM_CLI.as_ref(), "--dest".as_ref(), sam.as_ref()],
+    );
     let machine = std::env::consts::ARCH;
     pip(
         "download",
@@ -103,7 +112,14 @@ fn install(python: &Path, requirements: &Path, folder: &Path) {
         ],
     );
     let script = repository().join("tests/it/support/take_rie.py");
-    run(python, [script.as_os_str(), sam.as_os_str(), folder.join("rie").as_os_str()]);
+    run(
+        python,
+        [
+            script.as_os_str(),
+            sam.as_os_str(),
+            folder.join("rie").as_os_str(),
+        ],
+    );
     fs_err::remove_dir_all(sam).expect("removes the wheel");
 }
 
@@ -121,9 +137,14 @@ pub(crate) fn run<S: AsRef<OsStr>>(
 pub(crate) fn output(command: &mut Command) -> String {
     const ADVICE: &str = "the tests need Python 3.10 or newer with pip, and at the first time an \
                           index of packages that pip can reach";
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; {ADVICE}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}; {ADVICE}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{command:?} failed; {ADVICE}\n{stdout}{stderr}");
+    assert!(
+        output.status.success(),
+        "{command:?} failed; {ADVICE}\n{stdout}{stderr}"
+    );
     stdout
 }

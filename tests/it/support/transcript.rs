@@ -39,7 +39,9 @@ pub(crate) fn play(name: &str) {
 
 /// All transcripts, by name.
 pub(crate) fn names() -> Vec<String> {
-    let files = fs_err::read_dir(folder()).expect("lists").map(|entry| entry.expect("lists").path());
+    let files = fs_err::read_dir(folder())
+        .expect("lists")
+        .map(|entry| entry.expect("lists").path());
     let mut names: Vec<String> = files.filter_map(|path| name(&path)).collect();
     names.sort();
     names
@@ -104,7 +106,9 @@ impl<'a> Player<'a> {
 
     #[track_caller]
     fn add_file(&mut self, path: &str, at: usize) {
-        let lines = self.lines[at + 1..].iter().map_while(|line| line.strip_prefix('|'));
+        let lines = self.lines[at + 1..]
+            .iter()
+            .map_while(|line| line.strip_prefix('|'));
         let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
         let contents: String = lines.flat_map(|line| [line, "\n"]).collect();
         let project = std::mem::replace(&mut self.project, Project::empty());
@@ -116,7 +120,10 @@ impl<'a> Player<'a> {
         let words = words(command);
         let (program, arguments) = words.split_first().expect("has a program");
         assert_eq!(program, "mlfn");
-        let command = self.settings.drain(..).fold(self.project.mlfn(arguments), set);
+        let command = self
+            .settings
+            .drain(..)
+            .fold(self.project.mlfn(arguments), set);
         let output = command.run();
         let filter = Filter::new(&self.project);
         self.found.push_str(&shown(&output, &filter));
@@ -150,7 +157,9 @@ fn words(line: &str) -> Vec<String> {
     let word = Regex::new(r#"(?:'[^']*'|"[^"]*"|[^\s'"])+"#).expect("is a pattern");
     let unquoted = Regex::new(r#"'([^']*)'|"([^"]*)""#).expect("is a pattern");
     let words = word.find_iter(line);
-    words.map(|word| unquoted.replace_all(word.as_str(), "$1$2").into_owned()).collect()
+    words
+        .map(|word| unquoted.replace_all(word.as_str(), "$1$2").into_owned())
+        .collect()
 }
 
 /// Takes out what differs from run to run and from machine to machine.
@@ -173,8 +182,9 @@ impl Filter {
             patterns: vec![
                 (pattern(r"\b[0-9a-f]{64}\b"), "[SHA256]"),
                 (pattern(r"\b[0-9a-f]{12}\b"), "[DIGEST]"),
-                (pattern(r"\b\d+(\.\d+)? ?(ms|s)\b"), "[TIME]"),
-                (pattern(r"\bpid \d+\b"), "pid [PID]"),
+                (pattern(r"\b\d+\.\d+ ms\b"), "[TIME]"),
+                // Said by whichever run is the first.
+                (pattern(r"(?m)^fetching ONNX Runtime .* once\)\n"), ""),
             ],
         }
     }
@@ -183,12 +193,17 @@ impl Filter {
         let literals = self.literals.iter();
         let text = literals.fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
         let patterns = self.patterns.iter();
-        patterns.fold(text, |text, (from, to)| from.replace_all(&text, *to).into_owned())
+        patterns.fold(text, |text, (from, to)| {
+            from.replace_all(&text, *to).into_owned()
+        })
     }
 }
 
 #[test]
 fn words_are_split_as_a_shell_does() {
     assert_eq!(words("mlfn  version"), ["mlfn", "version"]);
-    assert_eq!(words(r#"-d '{"a": 1}' "b c"d"#), ["-d", r#"{"a": 1}"#, "b cd"]);
+    assert_eq!(
+        words(r#"-d '{"a": 1}' "b c"d"#),
+        ["-d", r#"{"a": 1}"#, "b cd"]
+    );
 }

@@ -84,14 +84,25 @@ impl Unpacked {
 pub(crate) fn package(project: &Project, platform: ProviderName, extension: &str) -> PathBuf {
     let folder = project.folder().join("packages").join(platform.as_str());
     let output = folder.to_str().expect("is text");
-    project.mlfn(["package", "--platform", platform.as_str(), "--output", output]).run().success();
+    project
+        .mlfn([
+            "package",
+            "--platform",
+            platform.as_str(),
+            "--output",
+            output,
+        ])
+        .run()
+        .success();
     archive_in(&folder, extension)
 }
 
 /// The only file with this extension.
 #[track_caller]
 pub(crate) fn archive_in(folder: &Path, extension: &str) -> PathBuf {
-    let files = fs_err::read_dir(folder).expect("lists").map(|entry| entry.expect("lists").path());
+    let files = fs_err::read_dir(folder)
+        .expect("lists")
+        .map(|entry| entry.expect("lists").path());
     let is_wanted = |path: &PathBuf| path.to_string_lossy().ends_with(&format!(".{extension}"));
     let mut archives: Vec<PathBuf> = files.filter(is_wanted).collect();
     let archive = archives.pop();
