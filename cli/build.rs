@@ -3,8 +3,6 @@
 //! The shim gets a target folder of its own beside the outer profiles: debug builds, release builds,
 //! clippy and rustdoc share one shim, and cargo's own lock on that folder keeps them apart.
 
-#![expect(clippy::print_stdout, reason = "a build script speaks to cargo on stdout")]
-
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -50,14 +48,19 @@ fn given(path: PathBuf) -> Result<PathBuf, String> {
         return Ok(path);
     }
     let path = path.display();
-    Err(format!("{OVERRIDE}={path} is not the absolute path of a file"))
+    Err(format!(
+        "{OVERRIDE}={path} is not the absolute path of a file"
+    ))
 }
 
 fn built(target: &str) -> Result<PathBuf, String> {
     let manifest = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let workspace = manifest.parent().ok_or("cli/ has no parent folder")?;
     for source in SOURCES {
-        println!("cargo::rerun-if-changed={}", workspace.join(source).display());
+        println!(
+            "cargo::rerun-if-changed={}",
+            workspace.join(source).display()
+        );
     }
     let folder = target_folder(Path::new(&variable("OUT_DIR")?)).join("embedded-shim");
     let mut command = cargo(workspace, &folder)?;
@@ -79,7 +82,14 @@ fn target_folder(out: &Path) -> &Path {
 fn cargo(workspace: &Path, folder: &Path) -> Result<Command, String> {
     let mut command = Command::new(variable("CARGO")?);
     command
-        .args(["build", "--quiet", "--package", "mlfn-shim", "--bin", "mlfn-shim"])
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "mlfn-shim",
+            "--bin",
+            "mlfn-shim",
+        ])
         .args(["--profile", "shim", "--target-dir"])
         .arg(folder)
         .current_dir(workspace);

@@ -8,9 +8,17 @@ use clap_complete::Shell;
 
 /// Machine-learning models on AWS Lambda, Azure Functions and Google Cloud from one file
 #[derive(Debug, Parser)]
-#[command(name = "mlfn", bin_name = "mlfn", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Every option can be set as MLFN_<OPTION>, e.g. MLFN_STAGE=prod. Exit codes: \
-    0 ok, 1 failure, 3 invalid manifest, 64 usage, 130 interrupted.")]
+#[command(
+    name = "mlfn",
+    bin_name = "mlfn",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Every option can be set as MLFN_<OPTION>, e.g. MLFN_STAGE=prod. Exit codes: \
+    0 ok, 1 failure, 3 invalid manifest, 64 usage, 130 interrupted."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
@@ -20,6 +28,7 @@ pub(crate) struct Cli {
 
 /// What every verb takes.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// Do everything as if started in this folder
@@ -41,7 +50,13 @@ pub(crate) struct GlobalArgs {
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) params: Vec<String>,
     /// The cloud, instead of the manifest's: aws, azure or gcp
-    #[arg(long, global = true, env = "MLFN_PROVIDER", hide_env = true, value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        env = "MLFN_PROVIDER",
+        hide_env = true,
+        value_name = "NAME"
+    )]
     pub(crate) provider: Option<String>,
     /// Write the result as JSON, for programs
     #[arg(long, global = true, env = "MLFN_JSON", hide_env = true, value_parser = FalseyValueParser::new())]
@@ -52,7 +67,7 @@ pub(crate) struct GlobalArgs {
     /// Never wait for somebody at the keyboard
     #[arg(long, global = true, env = "MLFN_NON_INTERACTIVE", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) non_interactive: bool,
-    /// No colours, as with NO_COLOR
+    /// No colours, as with `NO_COLOR`
     #[arg(long, global = true, env = "MLFN_NO_COLOR", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) no_color: bool,
     /// Say more of what is done
@@ -133,7 +148,14 @@ pub(crate) struct InvokeArgs {
     #[arg(long, env = "MLFN_LOCAL", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) local: bool,
     /// The request as JSON [default: stdin, else the manifest's example]
-    #[arg(short, long, env = "MLFN_DATA", hide_env = true, value_name = "JSON", conflicts_with = "path")]
+    #[arg(
+        short,
+        long,
+        env = "MLFN_DATA",
+        hide_env = true,
+        value_name = "JSON",
+        conflicts_with = "path"
+    )]
     pub(crate) data: Option<String>,
     /// A file that holds the request; `-` is stdin
     #[arg(short, long, env = "MLFN_PATH", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -154,9 +176,12 @@ pub(crate) struct PartsArgs {
     /// A shim of your own, e.g. for another processor [default: the one in this program]
     #[arg(long, env = "MLFN_SHIM", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) shim: Option<PathBuf>,
-    /// An ONNX Runtime library of your own, as ORT_DYLIB_PATH [default: the official one, fetched once]
+    /// An ONNX Runtime library of your own, as `ORT_DYLIB_PATH` [default: the official one, fetched once]
     #[arg(long, env = "MLFN_ONNXRUNTIME", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) onnxruntime: Option<PathBuf>,
+    /// Do not use the network, even if something is missing
+    #[arg(long, env = "MLFN_OFFLINE", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) offline: bool,
 }
 
 /// Look for what is missing on this machine, and say what to do about it

@@ -2,6 +2,11 @@
 
 use std::fmt::Display;
 
+use mlfn_manifest::LoadError;
+use mlfn_model::ModelError;
+use mlfn_onnxruntime::FetchError;
+use mlfn_package::PackageError;
+
 use crate::status::ExitStatus;
 
 /// What the user asked for cannot be done.
@@ -46,8 +51,20 @@ pub(crate) fn status(error: &anyhow::Error) -> ExitStatus {
 }
 
 /// What to do about it, as far as the messages do not say it already.
-pub(crate) fn hint(error: &anyhow::Error) -> Option<&str> {
-    own(error)?.hint.as_deref()
+pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        let own = cause
+            .downcast_ref()
+            .and_then(|error: &CommandError| error.hint.clone());
+        own.or_else(|| cause.downcast_ref().and_then(PackageError::help))
+            .or_else(|| cause.downcast_ref().map(FetchError::hint))
+            .or_else(|| cause.downcast_ref().map(ModelError::hint))
+            .or_else(|| {
+                cause
+                    .downcast_ref()
+                    .map(|error: &LoadError| error.hint().to_owned())
+            })
+    })
 }
 
 /// `did you mean` for the nearest of `known`, if one is near.
@@ -75,7 +92,7 @@ mod tests {
         let usage = Err::<(), _>(CommandError::usage("no").hint("say yes"));
         let error = usage.context("cannot start").expect_err("is an error");
         assert_eq!(status(&error), ExitStatus::Usage);
-        assert_eq!(hint(&error), Some("say yes"));
+        assert_eq!(hint(&error).as_deref(), Some("say yes"));
     }
 
     #[test]

@@ -7,14 +7,19 @@
 //! - `commands/<verb>.rs` calls one operation and returns how it ended (`status.rs`).
 //! - `pipeline.rs` is the chain that the verbs are prefixes of: load, check, package. `registry.rs`
 //!   is the only file that names all clouds, `shim.rs` knows where the shim comes from.
+//! - `doctor.rs` looks at the machine; `scaffold.rs` plans what `init` writes.
 //! - `report/` shows results, to people or to programs; `printer.rs` owns the two streams.
 //! - This file puts them together, and prints an error (`errors.rs`) once.
 
 mod args;
 mod commands;
+mod doctor;
 mod errors;
+mod pipeline;
 mod printer;
+mod registry;
 mod report;
+mod scaffold;
 mod settings;
 mod shim;
 mod status;
@@ -66,11 +71,19 @@ fn usage(error: &clap::Error, printer: Printer) -> ExitStatus {
     let text = error.render();
     if error.use_stderr() {
         let coloured = printer.has_colour();
-        printer.block(&if coloured { text.ansi().to_string() } else { text.to_string() });
+        printer.block(&if coloured {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        });
         return ExitStatus::Usage;
     }
     let styled = printer.data_palette().strong != anstyle::Style::new();
-    match printer.data(&if styled { text.ansi().to_string() } else { text.to_string() }) {
+    match printer.data(&if styled {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    }) {
         Ok(()) => ExitStatus::Ok,
         Err(error) => failed(&error.into(), printer),
     }
@@ -93,8 +106,10 @@ fn run(command: Command, global: GlobalSettings, printer: Printer) -> anyhow::Re
         .context("cannot start the asynchronous runtime")?;
     let status = runtime.block_on(async {
         tokio::select! {
-            status = dispatch(command, global, printer) => status,
+            // Signals are caught before anything starts.
+            biased;
             () = interrupted() => Ok(ExitStatus::Interrupted),
+            status = dispatch(command, global, printer) => status,
         }
     });
     // What still runs has nothing that must be finished: files are moved into place when complete.
@@ -109,6 +124,10 @@ async fn dispatch(
 ) -> anyhow::Result<ExitStatus> {
     let report = report::choose(global.json, printer);
     match command {
+        Command::Invoke(args) => {
+            let settings = InvokeSettings::resolve(args, global)?;
+            commands::invoke::invoke(settings, printer).await
+        }
         command => tokio::task::spawn_blocking(move || {
             dispatch_blocking(command, global, printer, &*report)
         })
@@ -124,14 +143,33 @@ fn dispatch_blocking(
     report: &dyn Report,
 ) -> anyhow::Result<ExitStatus> {
     match command {
+        Command::Init(args) => {
+            commands::init::init(&InitSettings::resolve(args, global), report, printer)
+        }
+        Command::Validate(args) => {
+            commands::validate::validate(&ValidateSettings::resolve(&args, global), report)
+        }
+        Command::Inspect(args) => {
+            commands::inspect::inspect(&InspectSettings::resolve(args), report)
+        }
+        Command::Package(args) => {
+            commands::package::package(&PackageSettings::resolve(args, global)?, report, printer)
+        }
+        Command::Doctor(args) => {
+            commands::doctor::doctor(&DoctorSettings::resolve(args, global)?, report)
+        }
+        Command::Schema(args) => {
+            settings::resolve_schema(&args);
+            commands::schema::schema(printer)
+        }
         Command::Completion(args) => {
             commands::completion::completion(&CompletionSettings::resolve(&args), printer)
         }
         Command::Version(args) => {
-            settings::resolve_version(args);
+            settings::resolve_version(&args);
             commands::version::version(report)
         }
-        _ => { let _ = (global, printer); Ok(ExitStatus::Ok) }
+        Command::Invoke(_) => Ok(ExitStatus::Ok),
     }
 }
 

@@ -57,26 +57,34 @@ impl Printer {
     }
 
     /// The styles for results.
-    pub(crate) fn data_palette(&self) -> Palette {
+    pub(crate) fn data_palette(self) -> Palette {
         Palette::new(self.stdout_colour)
     }
 
     /// The styles for everything else.
-    pub(crate) fn palette(&self) -> Palette {
+    pub(crate) fn palette(self) -> Palette {
         Palette::new(self.stderr_colour)
     }
 
     /// Whether stderr has colours.
-    pub(crate) fn has_colour(&self) -> bool {
+    pub(crate) fn has_colour(self) -> bool {
         self.stderr_colour
     }
 
     /// Writes a result, and ends the line if it does not. A reader that has had enough
     /// (`mlfn .. | head`) is no error.
-    pub(crate) fn data(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn data(self, text: &str) -> io::Result<()> {
+        self.data_bytes(text.as_bytes())
+    }
+
+    /// [`Self::data`] for what may not be text.
+    #[expect(clippy::unused_self, reason = "only who has a printer may write")]
+    pub(crate) fn data_bytes(self, bytes: &[u8]) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
+        let end: &[u8] = if bytes.ends_with(b"\n") { b"" } else { b"\n" };
         let written = stdout
-            .write_all(with_end(text).as_bytes())
+            .write_all(bytes)
+            .and_then(|()| stdout.write_all(end))
             .and_then(|()| stdout.flush());
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -85,40 +93,41 @@ impl Printer {
     }
 
     /// Says what is done, unless it shall be quiet.
-    pub(crate) fn note(&self, text: &str) {
+    pub(crate) fn note(self, text: &str) {
         if self.verbosity >= Verbosity::Normal {
-            self.stderr(text);
+            write_stderr(text);
         }
     }
 
     /// Says what is of interest only if something goes wrong.
-    pub(crate) fn detail(&self, text: &str) {
+    pub(crate) fn detail(self, text: &str) {
         if self.verbosity >= Verbosity::Verbose {
             let faint = self.palette().faint;
-            self.stderr(&format!("{faint}{text}{faint:#}"));
+            write_stderr(&format!("{faint}{text}{faint:#}"));
         }
     }
 
     /// Says something that works in another way than the user may expect.
-    pub(crate) fn warning(&self, text: &str) {
+    pub(crate) fn warning(self, text: &str) {
         let style = self.palette().warning;
-        self.stderr(&format!("{style}warning{style:#}: {text}"));
+        write_stderr(&format!("{style}warning{style:#}: {text}"));
     }
 
     /// Says why the command failed: the whole chain once, then what to do.
-    pub(crate) fn error(&self, error: &anyhow::Error) {
+    pub(crate) fn error(self, error: &anyhow::Error) {
         let palette = self.palette();
-        self.stderr(&format!("{}", chain(error, palette)));
+        write_stderr(&chain(error, palette));
     }
 
     /// Writes lines that are formatted already, e.g. diagnostics.
-    pub(crate) fn block(&self, text: &str) {
-        self.stderr(text);
+    #[expect(clippy::unused_self, reason = "only who has a printer may write")]
+    pub(crate) fn block(self, text: &str) {
+        write_stderr(text);
     }
 
     /// Shows that something is going on, until the answer is dropped. Where nothing can move,
     /// says it once if it takes `long`, else only when verbose.
-    pub(crate) fn progress(&self, message: &str, takes_long: bool) -> Progress {
+    pub(crate) fn progress(self, message: &str, takes_long: bool) -> Progress {
         if self.animated && self.verbosity >= Verbosity::Normal {
             let bar = ProgressBar::new_spinner().with_message(message.to_owned());
             bar.enable_steady_tick(Duration::from_millis(100));
@@ -133,18 +142,14 @@ impl Printer {
     }
 
     /// Asks a question that is answered with yes or no; no if nobody answers.
-    pub(crate) fn confirm(&self, question: &str) -> io::Result<bool> {
+    #[expect(clippy::unused_self, reason = "only who has a printer may ask")]
+    pub(crate) fn confirm(self, question: &str) -> io::Result<bool> {
         let mut stderr = io::stderr().lock();
         write!(stderr, "{question} [y/N] ")?;
         stderr.flush()?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-    }
-
-    fn stderr(&self, text: &str) {
-        // There is nowhere left to say that stderr is gone.
-        let _ = io::stderr().lock().write_all(with_end(text).as_bytes());
     }
 }
 
@@ -161,6 +166,11 @@ impl Palette {
             hint: style(AnsiColor::Cyan.on_default().bold()),
         }
     }
+}
+
+fn write_stderr(text: &str) {
+    // There is nowhere left to say that stderr is gone.
+    let _ = io::stderr().lock().write_all(with_end(text).as_bytes());
 }
 
 /// Something that is going on; it vanishes from the terminal when this is dropped.
@@ -188,15 +198,16 @@ fn is_coloured(no_color: bool, environment: Environment, is_terminal: bool) -> b
 }
 
 fn chain(error: &anyhow::Error, palette: Palette) -> String {
-    let Palette { error: red, hint, .. } = palette;
-    let mut text = format!("{red}error{red:#}: {error}\n");
-    for cause in error.chain().skip(1) {
-        text.push_str(&format!("  because: {}\n", indent(&cause.to_string())));
-    }
+    let Palette {
+        error: red, hint, ..
+    } = palette;
+    let mut lines = vec![format!("{red}error{red:#}: {error}")];
+    let causes = error.chain().skip(1);
+    lines.extend(causes.map(|cause| format!("  because: {}", indent(&cause.to_string()))));
     if let Some(advice) = errors::hint(error) {
-        text.push_str(&format!("\n{hint}hint{hint:#}: {advice}\n"));
+        lines.push(format!("\n{hint}hint{hint:#}: {advice}"));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 /// The lines after the first, moved under it.
@@ -249,7 +260,8 @@ mod tests {
         let error = Err::<(), _>(CommandError::failure("the disk is full").hint("make room"))
             .context("cannot write the package")
             .expect_err("is an error");
-        let expected = "error: cannot write the package\n  because: the disk is full\n\nhint: make room\n";
+        let expected =
+            "error: cannot write the package\n  because: the disk is full\n\nhint: make room\n";
         assert_eq!(chain(&error, Palette::new(false)), expected);
     }
 }

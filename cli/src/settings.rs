@@ -4,14 +4,19 @@
 //! Every `resolve` takes its struct of arguments apart without `..`, so that a new flag does not
 //! compile before it is handled here.
 
+mod environment;
+mod user_file;
+
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
 use mlfn_core::{ProviderName, StageName};
-use serde::Deserialize;
+
+pub(crate) use self::environment::Environment;
+pub(crate) use self::user_file::UserFile;
 
 use crate::args::{
     CompletionArgs, DoctorArgs, GlobalArgs, InitArgs, InspectArgs, InvokeArgs, PackageArgs,
@@ -20,68 +25,6 @@ use crate::args::{
 use crate::errors::CommandError;
 use crate::printer::Verbosity;
 use crate::shim::ShimSource;
-
-/// The variables of the process, or of a test.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Environment(fn(&str) -> Option<String>);
-
-impl Environment {
-    /// Those of this process.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where the command line reads variables"
-    )]
-    pub(crate) fn of_process() -> Self {
-        Self(|name| std::env::var(name).ok())
-    }
-
-    /// Made up.
-    #[cfg(test)]
-    pub(crate) fn new(lookup: fn(&str) -> Option<String>) -> Self {
-        Self(lookup)
-    }
-
-    /// The value of a variable.
-    pub(crate) fn get(self, name: &str) -> Option<String> {
-        (self.0)(name)
-    }
-
-    /// Whether it has a value that is not empty.
-    pub(crate) fn is_set(self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| !value.is_empty())
-    }
-}
-
-/// The user's own defaults: `~/.config/mlfn/config.yaml`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct UserFile {
-    /// The stage, instead of `dev`.
-    stage: Option<String>,
-    /// Regions by cloud, for manifests that name none.
-    region: BTreeMap<ProviderName, String>,
-    /// Never use colours.
-    no_color: bool,
-}
-
-impl UserFile {
-    /// Reads it; it need not be there.
-    pub(crate) fn load() -> anyhow::Result<Self> {
-        let Ok(folders) = etcetera::choose_base_strategy() else {
-            return Ok(Self::default());
-        };
-        Self::load_from(&folders.config_dir().join("mlfn").join("config.yaml"))
-    }
-
-    fn load_from(path: &Path) -> anyhow::Result<Self> {
-        let text = match fs_err::read_to_string(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            other => other?,
-        };
-        serde_saphyr::from_str(&text)
-            .with_context(|| format!("`{}` cannot be used", path.display()))
-    }
-}
 
 /// What every verb has.
 #[derive(Debug, Clone)]
@@ -130,13 +73,6 @@ pub(crate) struct ManifestSettings {
     pub(crate) environment: Environment,
 }
 
-impl PartialEq for Environment {
-    /// Functions cannot be compared; settings are compared by what was made of the variables.
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
 impl GlobalSettings {
     /// Of the flags that every verb takes.
     pub(crate) fn resolve(
@@ -144,7 +80,20 @@ impl GlobalSettings {
         environment: Environment,
         user: UserFile,
     ) -> Result<Self, CommandError> {
-        let GlobalArgs { cwd, config, stage, region, params, provider, json, yes, non_interactive, no_color, verbose, quiet } = args;
+        let GlobalArgs {
+            cwd,
+            config,
+            stage,
+            region,
+            params,
+            provider,
+            json,
+            yes,
+            non_interactive,
+            no_color,
+            verbose,
+            quiet,
+        } = args;
         Ok(Self {
             cwd,
             json,
@@ -157,7 +106,10 @@ impl GlobalSettings {
                 provider: provider.as_deref().map(parse_provider).transpose()?,
                 region,
                 default_regions: user.region,
-                params: params.iter().map(|text| parse_param(text)).collect::<Result<_, _>>()?,
+                params: params
+                    .iter()
+                    .map(|text| parse_param(text))
+                    .collect::<Result<_, _>>()?,
                 environment,
             },
         })
@@ -171,6 +123,8 @@ pub(crate) struct PartsSettings {
     pub(crate) shim: ShimSource,
     /// A library of the user's.
     pub(crate) onnxruntime: Option<PathBuf>,
+    /// Never use the network.
+    pub(crate) offline: bool,
     /// Where downloads are kept.
     pub(crate) cache: PathBuf,
 }
@@ -178,7 +132,12 @@ pub(crate) struct PartsSettings {
 impl PartsSettings {
     /// Also puts `--platform` where `--provider` is.
     fn resolve(args: PartsArgs, manifest: &mut ManifestSettings) -> anyhow::Result<Self> {
-        let PartsArgs { platform, shim, onnxruntime } = args;
+        let PartsArgs {
+            platform,
+            shim,
+            onnxruntime,
+            offline,
+        } = args;
         if let Some(platform) = platform {
             manifest.provider = Some(parse_provider(&platform)?);
         }
@@ -186,6 +145,7 @@ impl PartsSettings {
         Ok(Self {
             shim: ShimSource::new(shim),
             onnxruntime: onnxruntime.or(theirs.filter(|path| !path.is_empty()).map(PathBuf::from)),
+            offline,
             cache: cache_folder()?,
         })
     }
@@ -194,6 +154,7 @@ impl PartsSettings {
 /// Of `mlfn init`.
 #[derive(Debug)]
 pub(crate) struct InitSettings {
+    /// Where the project goes; empty for the current folder.
     pub(crate) folder: PathBuf,
     pub(crate) template: Option<String>,
     pub(crate) model: Option<PathBuf>,
@@ -206,14 +167,25 @@ pub(crate) struct InitSettings {
 
 impl InitSettings {
     pub(crate) fn resolve(args: InitArgs, global: GlobalSettings) -> Self {
-        let InitArgs { folder, template, model, ci, force, list } = args;
+        let InitArgs {
+            folder,
+            template,
+            model,
+            ci,
+            force,
+            list,
+        } = args;
         Self {
-            folder: folder.unwrap_or_else(|| PathBuf::from(".")),
+            folder: folder.unwrap_or_default(),
             template,
             model,
             provider: global.manifest.provider.unwrap_or(ProviderName::Aws),
             ci,
-            overwrite: if force { Questions::Yes } else { global.questions },
+            overwrite: if force {
+                Questions::Yes
+            } else {
+                global.questions
+            },
             list,
             manifest: global.manifest,
         }
@@ -227,9 +199,11 @@ pub(crate) struct ValidateSettings {
 }
 
 impl ValidateSettings {
-    pub(crate) fn resolve(args: ValidateArgs, global: GlobalSettings) -> Self {
-        let ValidateArgs {} = args;
-        Self { manifest: global.manifest }
+    pub(crate) fn resolve(args: &ValidateArgs, global: GlobalSettings) -> Self {
+        let ValidateArgs {} = *args;
+        Self {
+            manifest: global.manifest,
+        }
     }
 }
 
@@ -257,10 +231,19 @@ pub(crate) struct PackageSettings {
 
 impl PackageSettings {
     pub(crate) fn resolve(args: PackageArgs, global: GlobalSettings) -> anyhow::Result<Self> {
-        let PackageArgs { function, output, parts } = args;
+        let PackageArgs {
+            function,
+            output,
+            parts,
+        } = args;
         let mut manifest = global.manifest;
         let parts = PartsSettings::resolve(parts, &mut manifest)?;
-        Ok(Self { manifest, function, output, parts })
+        Ok(Self {
+            manifest,
+            function,
+            output,
+            parts,
+        })
     }
 }
 
@@ -292,7 +275,14 @@ pub(crate) enum RequestSource {
 
 impl InvokeSettings {
     pub(crate) fn resolve(args: InvokeArgs, global: GlobalSettings) -> anyhow::Result<Self> {
-        let InvokeArgs { function, local, data, path, log, parts } = args;
+        let InvokeArgs {
+            function,
+            local,
+            data,
+            path,
+            log,
+            parts,
+        } = args;
         let mut manifest = global.manifest;
         let parts = PartsSettings::resolve(parts, &mut manifest)?;
         Ok(Self {
@@ -323,13 +313,13 @@ impl DoctorSettings {
 }
 
 /// Of `mlfn schema`, which has none.
-pub(crate) fn resolve_schema(args: SchemaArgs) {
-    let SchemaArgs {} = args;
+pub(crate) fn resolve_schema(args: &SchemaArgs) {
+    let SchemaArgs {} = *args;
 }
 
 /// Of `mlfn version`, which has none.
-pub(crate) fn resolve_version(args: VersionArgs) {
-    let VersionArgs {} = args;
+pub(crate) fn resolve_version(args: &VersionArgs) {
+    let VersionArgs {} = *args;
 }
 
 /// Of `mlfn completion`.
@@ -429,7 +419,10 @@ mod tests {
     fn check_error(words: &[&str], expected: &str) {
         let error = global(words, "{}").expect_err("is refused");
         assert_eq!(error.to_string(), expected);
-        assert_eq!(crate::errors::status(&error.into()), crate::ExitStatus::Usage);
+        assert_eq!(
+            crate::errors::status(&error.into()),
+            crate::ExitStatus::Usage
+        );
     }
 
     #[test]
@@ -442,7 +435,10 @@ mod tests {
             &["--param", "alpha"],
             "`--param alpha` has no key and value; write `--param key=value`",
         );
-        check_error(&["--param", "=1"], "`--param =1` has no key and value; write `--param key=value`");
+        check_error(
+            &["--param", "=1"],
+            "`--param =1` has no key and value; write `--param key=value`",
+        );
         check_error(
             &["--stage", "Prod"],
             "the stage `Prod` must not contain `P`; use lower-case letters, digits and `-`",
@@ -451,19 +447,10 @@ mod tests {
 
     #[test]
     fn a_parameter_may_hold_equal_signs() {
-        assert_eq!(parse_param("a=b=c").expect("reads"), ("a".into(), "b=c".into()));
-    }
-
-    #[test]
-    fn the_users_file_may_be_missing_and_may_not_hold_unknown_keys() {
-        let folder = tempfile::tempdir().expect("creates");
-        let path = folder.path().join("config.yaml");
-        assert_eq!(UserFile::load_from(&path).expect("reads"), UserFile::default());
-        fs_err::write(&path, "region: { aws: eu-west-1 }\n").expect("writes");
-        let user = UserFile::load_from(&path).expect("reads");
-        assert_eq!(user.region.get(&ProviderName::Aws).map(String::as_str), Some("eu-west-1"));
-        fs_err::write(&path, "regoin: eu-west-1\n").expect("writes");
-        UserFile::load_from(&path).expect_err("is refused");
+        assert_eq!(
+            parse_param("a=b=c").expect("reads"),
+            ("a".into(), "b=c".into())
+        );
     }
 
     #[test]
@@ -471,8 +458,14 @@ mod tests {
         let source = |data: Option<&str>, path: Option<&str>, terminal| {
             request_source(data.map(str::to_owned), path.map(PathBuf::from), terminal)
         };
-        assert_eq!(source(Some("{}"), None, false), RequestSource::Given("{}".into()));
-        assert_eq!(source(None, Some("a.json"), false), RequestSource::File("a.json".into()));
+        assert_eq!(
+            source(Some("{}"), None, false),
+            RequestSource::Given("{}".into())
+        );
+        assert_eq!(
+            source(None, Some("a.json"), false),
+            RequestSource::File("a.json".into())
+        );
         assert_eq!(source(None, Some("-"), true), RequestSource::Stdin);
         assert_eq!(source(None, None, false), RequestSource::StdinOrExample);
         assert_eq!(source(None, None, true), RequestSource::Example);

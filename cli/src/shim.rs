@@ -56,6 +56,14 @@ pub(crate) fn embedded_target() -> &'static str {
     EMBEDDED_TARGET
 }
 
+/// The processor of this machine.
+pub(crate) fn host_architecture() -> Architecture {
+    if cfg!(target_arch = "aarch64") {
+        return Architecture::Arm64;
+    }
+    Architecture::X86_64
+}
+
 /// The embedded shim's digest.
 pub(crate) fn embedded_digest() -> Digest {
     Digest::of(EMBEDDED)
@@ -110,6 +118,9 @@ mod tests {
     fn a_missing_shim_says_how_to_build_one() {
         let error = not_embedded(ShimPlace::Cloud(Architecture::Arm64)).into();
         let hint = crate::errors::hint(&error).expect("has a hint");
-        assert!(hint.contains("--target aarch64-unknown-linux-gnu"), "{hint}");
+        assert!(
+            hint.contains("--target aarch64-unknown-linux-gnu"),
+            "{hint}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! `mlfn version`.
 
+use mlfn_onnxruntime::Platform;
 use serde::Serialize;
 
 use crate::report::Report;
@@ -33,7 +34,7 @@ pub(crate) fn version(report: &dyn Report) -> anyhow::Result<ExitStatus> {
     report.versions(&Versions {
         mlfn: env!("CARGO_PKG_VERSION"),
         manifest: 1,
-        onnxruntime: "",
+        onnxruntime: Platform::LinuxX86_64.pin().version,
         shim: ShimVersion {
             target: shim::embedded_target(),
             sha256: shim::embedded_digest().to_string(),

@@ -1,11 +1,18 @@
 //! Results for people: tables and sentences, readable without colours.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
+use mlfn_core::{Service, Severity};
+use mlfn_model::Model;
+use mlfn_templates::scaffold::Scaffold;
 
-use super::Report;
+use super::table::{Align, count, table};
+use super::{Packaged, Report, model, package};
 use crate::commands::version::Versions;
-use crate::printer::Printer;
+use crate::doctor::{Check, State};
+use crate::pipeline::{Problems, Verdict};
+use crate::printer::{Palette, Printer};
 
 /// Writes for people.
 #[derive(Debug)]
@@ -20,7 +27,140 @@ impl Human {
 }
 
 impl Report for Human {
+    fn verdict(&self, verdict: &Verdict) -> io::Result<()> {
+        self.problems(verdict.problems())?;
+        let Some(service) = verdict.service.as_ref().filter(|_| verdict.is_valid()) else {
+            return Ok(());
+        };
+        let good = self.printer.data_palette().good;
+        let file = verdict.source.path().display();
+        self.printer.data(&format!(
+            "{file} is {good}valid{good:#}: {}",
+            describe(service)
+        ))
+    }
+
+    fn problems(&self, problems: Problems<'_>) -> io::Result<()> {
+        let colour = self.printer.has_colour();
+        for diagnostic in problems.diagnostics {
+            let text = problems.source.render(diagnostic, colour);
+            self.printer.block(&format!("{text}\n"));
+        }
+        if let Some(summary) = summary(problems) {
+            self.printer.block(&summary);
+        }
+        Ok(())
+    }
+
+    fn begin(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn packaged(&self, packaged: &Packaged) -> io::Result<()> {
+        self.printer
+            .data(&package::describe(packaged, self.printer.data_palette()))?;
+        for obstacle in package::obstacles(packaged, self.printer.palette()) {
+            self.printer.block(&obstacle);
+        }
+        Ok(())
+    }
+
+    fn model(&self, model: &Model) -> io::Result<()> {
+        self.printer
+            .data(&model::describe(model, self.printer.data_palette()))
+    }
+
+    fn examined(&self, checks: &[Check]) -> io::Result<()> {
+        let palette = self.printer.data_palette();
+        let lines: String = checks.iter().map(|check| line(check, palette)).collect();
+        self.printer.data(&lines)
+    }
+
+    fn initialized(&self, folder: &Path, files: &[PathBuf]) -> io::Result<()> {
+        let Palette { good, strong, .. } = self.printer.data_palette();
+        let wrote = |file: &PathBuf| format!("{good}wrote{good:#} {}", file.display());
+        let lines = files.iter().map(wrote).collect::<Vec<_>>().join(
+            "
+",
+        );
+        let is_here = folder.as_os_str().is_empty() || folder == Path::new(".");
+        let there = if is_here {
+            String::new()
+        } else {
+            format!(
+                "  cd {}
+",
+                folder.display()
+            )
+        };
+        self.printer.data(&format!(
+            "{lines}\n\n{strong}next{strong:#}\n{there}  mlfn invoke --local\n  mlfn package\n"
+        ))
+    }
+
+    fn templates(&self, templates: &[Scaffold]) -> io::Result<()> {
+        let rows: Vec<Vec<String>> = templates
+            .iter()
+            .map(|template| vec![template.name.to_owned(), template.description.to_owned()])
+            .collect();
+        let columns = [("template", Align::Left), ("what it is", Align::Left)];
+        self.printer
+            .data(&table(&columns, &rows, self.printer.data_palette()))
+    }
+
     fn versions(&self, versions: &Versions) -> io::Result<()> {
         self.printer.data(&format!("mlfn {}", versions.mlfn))
+    }
+}
+
+/// `2 errors, 1 warning in serverless.yaml`, or nothing if there is neither.
+fn summary(problems: Problems<'_>) -> Option<String> {
+    let part = |severity, word| {
+        let diagnostics = problems.diagnostics.iter();
+        let number = diagnostics
+            .filter(|found| found.severity == severity)
+            .count();
+        (number > 0).then(|| count(number, word))
+    };
+    let parts = [
+        part(Severity::Error, "error"),
+        part(Severity::Warning, "warning"),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let file = problems.source.path().display();
+    (!parts.is_empty()).then(|| format!("{} in {file}", parts.join(", ")))
+}
+
+/// `1 model, 2 triggers, aws (dev)`.
+fn describe(service: &Service) -> String {
+    let triggers = service
+        .functions
+        .iter()
+        .map(|function| function.triggers.len())
+        .sum();
+    format!(
+        "{}, {}, {} ({})",
+        count(service.functions.len(), "model"),
+        count(triggers, "trigger"),
+        service.provider,
+        service.stage
+    )
+}
+
+/// `ok    cache        it can be written`, and below it what to do.
+fn line(check: &Check, palette: Palette) -> String {
+    let (style, word) = match check.state {
+        State::Ok => (palette.good, "ok"),
+        State::Warning => (palette.warning, "warn"),
+        State::Failure => (palette.error, "fail"),
+    };
+    let found = format!(
+        "{style}{word:<4}{style:#}  {:<12} {}\n",
+        check.name, check.message
+    );
+    let hint = palette.hint;
+    match &check.help {
+        Some(help) => format!("{found}      {:<12} {hint}hint{hint:#}: {help}\n", ""),
+        None => found,
     }
 }

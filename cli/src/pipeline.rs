@@ -1,0 +1,283 @@
+//! The chain that every verb is a prefix of: load the manifest, check it against its cloud,
+//! package its functions.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use mlfn_core::{Diagnostic, Function, Provider, Service};
+use mlfn_manifest::{LoadOptions, Source};
+use mlfn_onnxruntime::{Candidate, Options, Platform, Progress};
+use mlfn_package::{BuildOptions, Built, Formats, PackageError};
+use tempfile::TempDir;
+
+use crate::errors::{CommandError, nearest};
+use crate::printer::Printer;
+use crate::registry;
+use crate::report::Report;
+use crate::settings::{ManifestSettings, PartsSettings};
+use crate::shim::ShimPlace;
+
+/// A manifest, and everything that is wrong with it.
+pub(crate) struct Verdict {
+    /// What it says, unless it is too wrong to tell.
+    pub(crate) service: Option<Service>,
+    /// What is wrong with it, and what may be.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Its text.
+    pub(crate) source: Source,
+    /// Its folder.
+    pub(crate) folder: PathBuf,
+}
+
+impl Verdict {
+    /// Whether a service can be made of it.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.service.is_some() && !self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// What is wrong with it, to be shown.
+    pub(crate) fn problems(&self) -> Problems<'_> {
+        Problems {
+            source: &self.source,
+            diagnostics: &self.diagnostics,
+        }
+    }
+}
+
+/// A manifest without errors, and its cloud.
+pub(crate) struct Checked {
+    pub(crate) service: Service,
+    pub(crate) provider: &'static dyn Provider,
+    pub(crate) source: Source,
+    /// The folder of the manifest.
+    pub(crate) folder: PathBuf,
+}
+
+/// Diagnostics and the text that they point into.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Problems<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) diagnostics: &'a [Diagnostic],
+}
+
+/// Reads the manifest and checks it against its cloud, and finds all problems at once.
+pub(crate) fn judge(settings: &ManifestSettings) -> anyhow::Result<Verdict> {
+    let loaded = mlfn_manifest::load(&LoadOptions {
+        folder: PathBuf::from("."),
+        file: settings.file.clone(),
+        stage: settings.stage.clone(),
+        provider: settings.provider,
+        region: settings.region.clone(),
+        params: settings.params.clone(),
+        environment: &|name| settings.environment.get(name),
+    })?;
+    let mut diagnostics = loaded.diagnostics;
+    let service = loaded
+        .service
+        .map(|service| with_default_region(service, settings));
+    if let Some(service) = &service {
+        diagnostics.extend(registry::provider(service.provider).check(service));
+    }
+    Ok(Verdict {
+        service,
+        diagnostics,
+        source: loaded.source,
+        folder: loaded.folder,
+    })
+}
+
+/// Reads and checks the manifest, and shows what is wrong; none if that is an error.
+pub(crate) fn check(
+    settings: &ManifestSettings,
+    report: &dyn Report,
+) -> anyhow::Result<Option<Checked>> {
+    let verdict = judge(settings)?;
+    report.problems(verdict.problems())?;
+    if !verdict.is_valid() {
+        return Ok(None);
+    }
+    Ok(verdict.service.map(|service| Checked {
+        provider: registry::provider(service.provider),
+        service,
+        source: verdict.source,
+        folder: verdict.folder,
+    }))
+}
+
+/// The function of that name, or the only one.
+pub(crate) fn function<'a>(
+    service: &'a Service,
+    name: Option<&str>,
+) -> Result<&'a Function, CommandError> {
+    let names = || {
+        service
+            .functions
+            .iter()
+            .map(|function| function.name.as_str())
+    };
+    match (name, service.functions.as_slice()) {
+        (None, [only]) => Ok(only),
+        (None, _) => {
+            let list: Vec<&str> = names().collect();
+            let message = "the manifest has several functions, and none is named";
+            Err(CommandError::usage(message).hint(format!("name one of: {}", list.join(", "))))
+        }
+        (Some(name), _) => service.function(name).ok_or_else(|| {
+            let message = format!(
+                "there is no function `{name}` in service `{}`",
+                service.name
+            );
+            let list: Vec<&str> = names().collect();
+            CommandError::usage(message).hint(match nearest(name, names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are: {}", list.join(", ")),
+            })
+        }),
+    }
+}
+
+/// The user's file names regions by cloud, for manifests that name none.
+fn with_default_region(mut service: Service, settings: &ManifestSettings) -> Service {
+    let default = settings.default_regions.get(&service.provider);
+    service.region = service.region.or_else(|| default.cloned());
+    service
+}
+
+impl Checked {
+    /// Where archives go unless the user says otherwise.
+    pub(crate) fn package_folder(&self) -> PathBuf {
+        let folder = self.folder.strip_prefix(".").unwrap_or(&self.folder);
+        folder.join(".mlfn").join("package")
+    }
+}
+
+/// Where a package will run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On its cloud.
+    Cloud,
+    /// On this machine.
+    Here,
+}
+
+/// Everything that packing needs besides the function.
+pub(crate) struct Packer<'a> {
+    pub(crate) checked: &'a Checked,
+    pub(crate) parts: &'a PartsSettings,
+    pub(crate) output: PathBuf,
+    pub(crate) place: Place,
+    pub(crate) formats: Formats,
+    pub(crate) report: &'a dyn Report,
+    pub(crate) printer: Printer,
+}
+
+impl Packer<'_> {
+    /// Packs a function; none if the manifest does not agree with the model, which is shown.
+    pub(crate) fn pack(&self, function: &Function) -> anyhow::Result<Option<Built>> {
+        let Checked {
+            service, provider, ..
+        } = self.checked;
+        let shim = self.parts.shim.bytes(match self.place {
+            Place::Cloud => ShimPlace::Cloud(function.architecture),
+            Place::Here => ShimPlace::Here,
+        })?;
+        let library = self.library(function)?;
+        let message = format!("packaging {} for {}", function.name, service.provider);
+        let progress = self.printer.progress(&message, false);
+        let built = mlfn_package::build(
+            service,
+            function,
+            *provider,
+            &BuildOptions {
+                folder: &self.checked.folder,
+                output: &self.output,
+                shim: &shim,
+                library: &library,
+                formats: self.formats,
+                cache: Some(&self.parts.cache.join("packed")),
+            },
+        );
+        drop(progress);
+        match built {
+            Err(PackageError::Invalid(diagnostics)) => {
+                self.report.problems(Problems {
+                    source: &self.checked.source,
+                    diagnostics: &diagnostics,
+                })?;
+                Ok(None)
+            }
+            other => Ok(Some(other?)),
+        }
+    }
+}
+
+impl Packer<'_> {
+    /// The inference library for where the function will run, which may have to be fetched.
+    fn library(&self, function: &Function) -> anyhow::Result<PathBuf> {
+        let platform = match self.place {
+            Place::Cloud => Platform::for_architecture(function.architecture.as_str()),
+            Place::Here => Platform::host(),
+        }?;
+        let shown = RefCell::new(None);
+        let library = mlfn_onnxruntime::library(
+            platform,
+            &Options {
+                cache: self.parts.cache.clone(),
+                candidates: Candidate::standard(),
+                override_path: self.parts.onnxruntime.clone(),
+                offline: self.parts.offline,
+                progress: &|progress| {
+                    shown
+                        .borrow_mut()
+                        .get_or_insert_with(|| self.printer.progress(&describe(progress), true));
+                },
+            },
+        )?;
+        self.printer
+            .detail(&format!("ONNX Runtime is `{}`", library.path.display()));
+        Ok(library.path)
+    }
+}
+
+/// What takes so long.
+fn describe(progress: Progress<'_>) -> String {
+    match progress {
+        Progress::Waiting { lock } => {
+            format!(
+                "waiting for another mlfn that fetches ONNX Runtime (it holds `{}`)",
+                lock.display()
+            )
+        }
+        Progress::Fetching {
+            version, platform, ..
+        } => {
+            format!("fetching ONNX Runtime {version} for {platform} (23 MB, once)")
+        }
+        Progress::Extracting { path } => format!("unpacking ONNX Runtime to `{}`", path.display()),
+    }
+}
+
+/// A folder with the unpacked package of a function, as it starts on this machine; none if it
+/// cannot be packed because of the manifest, which is shown.
+pub(crate) fn unpacked(
+    packer: &Packer<'_>,
+    function: &Function,
+) -> anyhow::Result<Option<TempDir>> {
+    let Some(built) = packer.pack(function)? else {
+        return Ok(None);
+    };
+    for finding in &built.findings {
+        packer.printer.warning(&format!(
+            "{}: {} ({})",
+            finding.file, finding.detail, finding.help
+        ));
+    }
+    let artifact = built.artifacts.first().context("nothing was packed")?;
+    let folder = tempfile::Builder::new()
+        .prefix("mlfn-")
+        .tempdir()
+        .context("there is no room to unpack the function")?;
+    mlfn_package::unpack(&artifact.path, artifact.format, folder.path())?;
+    Ok(Some(folder))
+}
