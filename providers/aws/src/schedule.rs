@@ -78,46 +78,48 @@ mod tests {
 
     use super::*;
 
-    #[track_caller]
-    fn check_every(seconds: u32, expected: Result<&str, &str>) {
-        expect_every(expression, seconds, expected);
-    }
-
     #[test]
     fn a_pause_is_a_rate_in_its_largest_unit() {
-        check_every(60, Ok("rate(1 minute)"));
-        check_every(300, Ok("rate(5 minutes)"));
-        check_every(420, Ok("rate(7 minutes)"));
-        check_every(3600, Ok("rate(1 hour)"));
-        check_every(5400, Ok("rate(90 minutes)"));
-        check_every(86_400, Ok("rate(1 day)"));
-        check_every(172_800, Ok("rate(2 days)"));
+        expect_every(expression, 60, Ok("rate(1 minute)"));
+        expect_every(expression, 300, Ok("rate(5 minutes)"));
+        expect_every(expression, 420, Ok("rate(7 minutes)"));
+        expect_every(expression, 3600, Ok("rate(1 hour)"));
+        expect_every(expression, 5400, Ok("rate(90 minutes)"));
+        expect_every(expression, 86_400, Ok("rate(1 day)"));
+        expect_every(expression, 172_800, Ok("rate(2 days)"));
     }
 
     #[test]
     fn parts_of_minutes_are_refused_with_the_next_whole_one() {
-        check_every(0, Err("Write `every: 1m`."));
-        check_every(59, Err("Write `every: 1m`."));
-        check_every(61, Err("Write `every: 2m`."));
-        check_every(u32::MAX, Err("Write `every: 71582789m`."));
-    }
-
-    #[track_caller]
-    fn check_cron(unix: &str, expected: &str) {
-        expect_cron(expression, unix, Ok(expected));
+        expect_every(expression, 0, Err("Write `every: 1m`."));
+        expect_every(expression, 59, Err("Write `every: 1m`."));
+        expect_every(expression, 61, Err("Write `every: 2m`."));
+        expect_every(expression, u32::MAX, Err("Write `every: 71582789m`."));
     }
 
     #[test]
     fn unix_cron_is_translated_by_meaning() {
-        check_cron("* * * * *", "cron(* * * * ? *)");
-        check_cron("0 6 * * 1-5", "cron(0 6 ? * MON-FRI *)");
-        check_cron("0 6 * * 0", "cron(0 6 ? * SUN *)");
-        check_cron("0 6 * * 7", "cron(0 6 ? * SUN *)");
-        check_cron("0 6 * * 6,0", "cron(0 6 ? * SUN,SAT *)");
-        check_cron("*/5 * * * *", "cron(0/5 * * * ? *)");
-        check_cron("10/20 */6 1 jan,jul *", "cron(10/20 0/6 1 1,7 ? *)");
-        check_cron("10-30/10 8-17 15 * *", "cron(10,20,30 8-17 15 * ? *)");
-        check_cron("0 0 * * */2", "cron(0 0 ? * SUN,TUE,THU,SAT *)");
+        expect_cron(expression, "* * * * *", Ok("cron(* * * * ? *)"));
+        expect_cron(expression, "0 6 * * 1-5", Ok("cron(0 6 ? * MON-FRI *)"));
+        expect_cron(expression, "0 6 * * 0", Ok("cron(0 6 ? * SUN *)"));
+        expect_cron(expression, "0 6 * * 7", Ok("cron(0 6 ? * SUN *)"));
+        expect_cron(expression, "0 6 * * 6,0", Ok("cron(0 6 ? * SUN,SAT *)"));
+        expect_cron(expression, "*/5 * * * *", Ok("cron(0/5 * * * ? *)"));
+        expect_cron(
+            expression,
+            "10/20 */6 1 jan,jul *",
+            Ok("cron(10/20 0/6 1 1,7 ? *)"),
+        );
+        expect_cron(
+            expression,
+            "10-30/10 8-17 15 * *",
+            Ok("cron(10,20,30 8-17 15 * ? *)"),
+        );
+        expect_cron(
+            expression,
+            "0 0 * * */2",
+            Ok("cron(0 0 ? * SUN,TUE,THU,SAT *)"),
+        );
     }
 
     #[test]

@@ -40,41 +40,31 @@ mod tests {
 
     use super::*;
 
-    #[track_caller]
-    fn check_every(seconds: u32, expected: Result<&str, &str>) {
-        expect_every(expression, seconds, expected);
-    }
-
     #[test]
     fn a_pause_that_divides_evenly_is_a_step() {
-        check_every(1, Ok("* * * * * *"));
-        check_every(30, Ok("*/30 * * * * *"));
-        check_every(60, Ok("0 * * * * *"));
-        check_every(300, Ok("0 */5 * * * *"));
-        check_every(3600, Ok("0 0 * * * *"));
-        check_every(43_200, Ok("0 0 */12 * * *"));
-        check_every(86_400, Ok("0 0 0 * * *"));
+        expect_every(expression, 1, Ok("* * * * * *"));
+        expect_every(expression, 30, Ok("*/30 * * * * *"));
+        expect_every(expression, 60, Ok("0 * * * * *"));
+        expect_every(expression, 300, Ok("0 */5 * * * *"));
+        expect_every(expression, 3600, Ok("0 0 * * * *"));
+        expect_every(expression, 43_200, Ok("0 0 */12 * * *"));
+        expect_every(expression, 86_400, Ok("0 0 0 * * *"));
     }
 
     #[test]
     fn any_other_pause_is_refused_with_the_nearest_ones() {
-        check_every(420, Err("Write `every: 6m` or `every: 10m`."));
-        check_every(5400, Err("Write `every: 1h` or `every: 2h`."));
-        check_every(172_800, Err("Write `every: 24h`."));
-        check_every(0, Err("Write `every: 1s`."));
-    }
-
-    #[track_caller]
-    fn check_cron(unix: &str, expected: &str) {
-        expect_cron(expression, unix, Ok(expected));
+        expect_every(expression, 420, Err("Write `every: 6m` or `every: 10m`."));
+        expect_every(expression, 5400, Err("Write `every: 1h` or `every: 2h`."));
+        expect_every(expression, 172_800, Err("Write `every: 24h`."));
+        expect_every(expression, 0, Err("Write `every: 1s`."));
     }
 
     #[test]
     fn unix_cron_gets_a_field_for_the_second() {
-        check_cron("* * * * *", "0 * * * * *");
-        check_cron("*/5 8-17 * * 1-5", "0 */5 8-17 * * 1-5");
-        check_cron("0 6 * * 7", "0 0 6 * * 0");
-        check_cron("10/20 6 1 JAN *", "0 10,30,50 6 1 1 *");
+        expect_cron(expression, "* * * * *", Ok("0 * * * * *"));
+        expect_cron(expression, "*/5 8-17 * * 1-5", Ok("0 */5 8-17 * * 1-5"));
+        expect_cron(expression, "0 6 * * 7", Ok("0 0 6 * * 0"));
+        expect_cron(expression, "10/20 6 1 JAN *", Ok("0 10,30,50 6 1 1 *"));
     }
 
     #[test]

@@ -33,37 +33,27 @@ mod tests {
 
     use super::*;
 
-    #[track_caller]
-    fn check_every(seconds: u32, expected: Result<&str, &str>) {
-        expect_every(expression, seconds, expected);
-    }
-
     #[test]
     fn a_pause_that_divides_evenly_is_a_step() {
-        check_every(60, Ok("* * * * *"));
-        check_every(300, Ok("*/5 * * * *"));
-        check_every(3600, Ok("0 * * * *"));
-        check_every(21_600, Ok("0 */6 * * *"));
-        check_every(86_400, Ok("0 0 * * *"));
+        expect_every(expression, 60, Ok("* * * * *"));
+        expect_every(expression, 300, Ok("*/5 * * * *"));
+        expect_every(expression, 3600, Ok("0 * * * *"));
+        expect_every(expression, 21_600, Ok("0 */6 * * *"));
+        expect_every(expression, 86_400, Ok("0 0 * * *"));
     }
 
     #[test]
     fn any_other_pause_is_refused_with_the_nearest_ones() {
-        check_every(30, Err("Write `every: 1m`."));
-        check_every(420, Err("Write `every: 6m` or `every: 10m`."));
-        check_every(5400, Err("Write `every: 1h` or `every: 2h`."));
-        check_every(172_800, Err("Write `every: 24h`."));
-    }
-
-    #[track_caller]
-    fn check_cron(unix: &str, expected: &str) {
-        expect_cron(expression, unix, Ok(expected));
+        expect_every(expression, 30, Err("Write `every: 1m`."));
+        expect_every(expression, 420, Err("Write `every: 6m` or `every: 10m`."));
+        expect_every(expression, 5400, Err("Write `every: 1h` or `every: 2h`."));
+        expect_every(expression, 172_800, Err("Write `every: 24h`."));
     }
 
     #[test]
     fn unix_cron_stays_what_it_is() {
-        check_cron("*/5 8-17 * * MON-FRI", "*/5 8-17 * * 1-5");
-        check_cron("0 6 13 * 5", "0 6 13 * 5");
-        check_cron("0 6 * * 7", "0 6 * * 0");
+        expect_cron(expression, "*/5 8-17 * * MON-FRI", Ok("*/5 8-17 * * 1-5"));
+        expect_cron(expression, "0 6 13 * 5", Ok("0 6 13 * 5"));
+        expect_cron(expression, "0 6 * * 7", Ok("0 6 * * 0"));
     }
 }
