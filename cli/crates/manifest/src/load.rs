@@ -1,17 +1,19 @@
 //! Folder, stage and options -> a service, or everything that is wrong.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use mlfn_core::{Diagnostic, FieldPath, ProviderName, Service, StageName};
 use serde::Deserialize as _;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::normalise::{self, Draft};
 use crate::problems::{Code, Problem, Problems, Spot, TOO_MANY};
 use crate::schema::{self, v1};
-use crate::secrets::MASK;
+use crate::secrets::{self, MASK, Secrets};
 use crate::source::{Source, SourceFile};
 use crate::variables::{self, Inputs};
 use crate::version::{self, Verdict};
@@ -20,6 +22,9 @@ use crate::{effective, read, stage, structure, validate, yaml};
 
 /// Names of the manifest in the order in which they are looked for.
 pub const FILE_NAMES: [&str; 3] = ["mlfn.yaml", "serverless.yaml", "serverless.yml"];
+
+/// The schema that structures are checked against.
+static SCHEMA: LazyLock<Json> = LazyLock::new(schema::json_schema);
 
 const MISREAD: Code = Code::new("misread-structure", "the structure cannot be read");
 
@@ -188,14 +193,14 @@ impl Loader<'_> {
         effective::mark_secrets(&mut tree, &source.files, &mut source.secrets);
         source.tree = Some(effective::expand(&tree));
 
-        let rest = structure::check(&tree, &schema::json_schema(), &mut self.problems);
+        let rest = structure::check(&tree, &SCHEMA, &mut self.problems);
         let manifest = self.decode(rest);
         let draft = normalise::normalise(&manifest, self.options, &mut self.problems);
         validate::validate(&draft.functions, &mut self.problems);
         self.plain_secrets(&draft);
         Some(Understood {
             draft,
-            resolved: printable(&tree),
+            resolved: printable(&tree, &self.source.secrets),
         })
     }
 
@@ -263,11 +268,12 @@ impl Loader<'_> {
     }
 
     fn masked(&self, problem: Problem) -> Problem {
-        let secrets = &self.source.secrets;
+        let known = &self.source.secrets;
         let Problem { diagnostic, spot } = problem;
+        let printable = |text: &str| secrets::brief(&known.mask(text)).into_owned();
         let diagnostic = Diagnostic {
-            detail: secrets.mask(&diagnostic.detail).into_owned(),
-            help: diagnostic.help.map(|help| secrets.mask(&help).into_owned()),
+            detail: printable(&diagnostic.detail),
+            help: diagnostic.help.as_deref().map(printable),
             ..diagnostic
         };
         Problem { diagnostic, spot }
@@ -290,25 +296,32 @@ fn service(draft: Draft, options: &LoadOptions<'_>) -> Option<Service> {
 }
 
 /// The tree without `stages`, which have been applied, and with secrets masked.
-fn printable(tree: &Node) -> Json {
+fn printable(tree: &Node, secrets: &Secrets) -> Json {
     let entries = tree.entries().iter().filter(|entry| entry.key != "stages");
-    entries
-        .map(|entry| (entry.key.clone(), masked_json(&entry.value)))
-        .collect::<Map<_, _>>()
-        .into()
+    let masked = entries.map(|entry| (entry.key.clone(), masked_json(&entry.value, secrets)));
+    Json::Object(masked.collect())
 }
 
-fn masked_json(node: &Node) -> Json {
+/// A secret is masked wherever a variable has carried it.
+fn masked_json(node: &Node, secrets: &Secrets) -> Json {
     if node.secret {
         return Json::String(MASK.to_owned());
     }
     match &node.content {
-        Content::Scalar(scalar) => scalar.to_json(),
-        Content::List(items) => items.iter().map(masked_json).collect(),
-        Content::Map(entries) => entries
+        Content::Scalar(scalar) => match secrets.mask(&scalar.text) {
+            Cow::Borrowed(_) => scalar.to_json(),
+            Cow::Owned(masked) => Json::String(masked),
+        },
+        Content::List(items) => items
             .iter()
-            .map(|entry| (entry.key.clone(), masked_json(&entry.value)))
+            .map(|item| masked_json(item, secrets))
             .collect(),
+        Content::Map(entries) => {
+            let masked = entries
+                .iter()
+                .map(|e| (e.key.clone(), masked_json(&e.value, secrets)));
+            Json::Object(masked.collect())
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use mlfn_core::{Diagnostic, FieldPath, Severity};
 
 use crate::effective;
-use crate::secrets::{MASK, Secrets};
+use crate::secrets::{self, MASK, Secrets};
 use crate::yaml::{Content, Node, Place};
 
 /// Columns of a rendered diagnostic, whatever the terminal has: longer lines are cut there.
@@ -85,6 +85,7 @@ impl Source {
         };
         let title = level.primary_title(diagnostic.summary).id(diagnostic.code);
         let detail = self.secrets.mask(&diagnostic.detail);
+        let detail = secrets::brief(&detail);
         let group = self.with_lines(Group::with_title(title), diagnostic, detail.as_ref());
         let help = diagnostic
             .help
@@ -94,9 +95,10 @@ impl Source {
             Some(help) => group.element(Level::HELP.message(help)),
             None => group,
         };
-        let mut text = renderer.render(&[group]);
-        text.push('\n');
-        text
+        let text = renderer.render(&[group]);
+        text.lines()
+            .flat_map(|line| [line.trim_end(), "\n"])
+            .collect()
     }
 
     fn with_lines<'a>(

@@ -15,7 +15,7 @@ const UNREADABLE: Code = Code::new("unreadable-env-file", "a `.env` file cannot 
 
 /// The variables of the files beside the manifest; those of `.env.<stage>` win.
 ///
-/// The process's own environment is left alone.
+/// The process's own environment is not changed; `dotenvy` reads it for `$NAME` inside of values.
 pub(super) fn read(
     folder: &Path,
     stage: &StageName,

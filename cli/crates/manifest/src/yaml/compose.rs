@@ -207,7 +207,7 @@ impl Composer<'_> {
             return Ok(());
         }
         let detail = format!(
-            "mlfn reads at most {MAX_NODES} values with {MAX_BYTES} bytes, aliases counted each time"
+            "mlfn reads at most {MAX_NODES} keys and values with {MAX_BYTES} bytes, aliases counted each time"
         );
         let problem = TOO_MANY_VALUES
             .error(&FieldPath::root(), detail)

@@ -7,7 +7,7 @@ use super::scalar;
 /// The most collections inside each other: a manifest needs about ten.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// The most values of a manifest, after aliases and variables have been replaced.
+/// The most keys and values of a manifest, after aliases and variables have been replaced.
 pub(crate) const MAX_NODES: usize = 50_000;
 
 /// The most bytes of text in them.
