@@ -137,7 +137,10 @@ fn predict(
     let body = if is_structured {
         structured(body)?
     } else {
-        envelope::check_content_type(content_type)?;
+        // Cloud Scheduler declares every body to be bytes unless it is told better.
+        if header(headers, "x-cloudscheduler").is_none() {
+            envelope::check_content_type(content_type)?;
+        }
         let event = header(headers, "ce-type").unwrap_or_default();
         refuse_storage(event)?;
         Cow::Borrowed(body)

@@ -271,3 +271,44 @@ fn log_request(caller: Caller, cold: bool, took: Duration, timings: Timings, rep
 fn milliseconds(duration: Duration) -> Json {
     ((duration.as_secs_f64() * 1e6).round() / 1e3).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handler::tests::{config, echo};
+
+    impl Service {
+        /// With a model that is loaded.
+        fn ready(handler: Handler) -> Arc<Self> {
+            let (_, model) = watch::channel(Model::Ready(Arc::new(handler)));
+            Arc::new(Self {
+                config: config(),
+                model,
+                warm: AtomicBool::new(false),
+                requests: AtomicU64::new(0),
+            })
+        }
+    }
+
+    fn caller(id: &str) -> Caller {
+        Caller {
+            id: id.to_owned(),
+            fields: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_a_request_and_the_next_one_works() {
+        let service = Service::ready(echo());
+        let reply = service
+            .answer(caller("1"), |_, _| panic!("for the test"))
+            .await;
+        assert_eq!(reply.status(), 500);
+        let failure = reply.failure.expect("a failure");
+        assert_eq!(failure.code, Code::Internal);
+        let good = |handler: &Handler, timings: &mut Timings| {
+            super::reply(handler, handler.handle(br#"{"x": [1, 2]}"#, timings))
+        };
+        assert_eq!(service.answer(caller("2"), good).await.status(), 200);
+    }
+}

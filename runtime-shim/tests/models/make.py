@@ -4,6 +4,7 @@
     /tmp/venv/bin/python make.py
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -156,14 +157,31 @@ def scikit_learn():
     integers = LogisticRegression().fit(features, classes)
     texts = LogisticRegression().fit(features, names)
     options = {id(integers): {"zipmap": False}}
+    regressor = LinearRegression().fit(features, features.sum(axis=1))
+    kmeans = KMeans(3, n_init=1, random_state=0).fit(features)
+    expect(integers, texts, regressor, kmeans)
     for name, model, options in [
         ("classifier_int", integers, None),
         ("classifier_string", texts, None),
         ("classifier_tensor", integers, options),
-        ("regressor", LinearRegression().fit(features, features.sum(axis=1)), None),
-        ("kmeans", KMeans(3, n_init=1, random_state=0).fit(features), None),
+        ("regressor", regressor, None),
+        ("kmeans", kmeans, None),
     ]:
         write(name, to_onnx(model, features[:1], options=options, target_opset=21, name=name))
+
+
+def expect(integers, texts, regressor, kmeans):
+    """What scikit-learn itself says of some rows."""
+    rows = np.array([[0.5, 0.5], [4, 6], [8, 1]], dtype=np.float32)
+    expected = {
+        "rows": rows.tolist(),
+        "integers": integers.predict(rows).tolist(),
+        "texts": texts.predict(rows).tolist(),
+        "probabilities": integers.predict_proba(rows).round(6).tolist(),
+        "numbers": regressor.predict(rows).round(6).tolist(),
+        "clusters": kmeans.predict(rows).tolist(),
+    }
+    (HERE / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
 def main():

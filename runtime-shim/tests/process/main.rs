@@ -1,0 +1,16 @@
+//! The shim as platforms start it: the real binary, in a package with a real model and the real
+//! ONNX Runtime, behind each wire protocol.
+//!
+//! - `support`: packages, processes, an HTTP client, a Lambda Runtime API
+//! - `models`: what models answer through ONNX Runtime
+//! - `http`, `lambda`, `azure`: one protocol each
+//! - `start`: what happens before the first request
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod azure;
+mod http;
+mod lambda;
+mod models;
+mod start;
+mod support;
