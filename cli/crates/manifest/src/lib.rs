@@ -13,7 +13,7 @@
 //! normalise  written -> meant: defaults, short forms, units, names
 //! validate   rules between several values
 //! load       all of this in order
-//! source     paths -> lines and columns; diagnostics -> text with carets
+//! source     paths -> lines and columns; diagnostics -> text with carets, without secrets
 //! ```
 //!
 //! No step stops at its first mistake: what is wrong is reported and left out, and the rest goes
@@ -24,6 +24,7 @@ mod load;
 mod normalise;
 mod problems;
 mod read;
+mod readable;
 mod schema;
 mod secrets;
 mod source;

@@ -12,8 +12,9 @@ use serde_json::Value as Json;
 
 use crate::normalise::{self, Draft};
 use crate::problems::{Code, Problem, Problems, Spot, TOO_MANY};
+use crate::readable::readable;
 use crate::schema::{self, v1};
-use crate::secrets::{self, MASK, Secrets};
+use crate::secrets::{MASK, Secrets};
 use crate::source::{Source, SourceFile};
 use crate::variables::{self, Inputs};
 use crate::version::{self, Verdict};
@@ -270,7 +271,7 @@ impl Loader<'_> {
     fn masked(&self, problem: Problem) -> Problem {
         let known = &self.source.secrets;
         let Problem { diagnostic, spot } = problem;
-        let printable = |text: &str| secrets::brief(&known.mask(text)).into_owned();
+        let printable = |text: &str| readable(&known.mask(text)).into_owned();
         let diagnostic = Diagnostic {
             detail: printable(&diagnostic.detail),
             help: diagnostic.help.as_deref().map(printable),

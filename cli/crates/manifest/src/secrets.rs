@@ -57,19 +57,6 @@ impl Secrets {
     }
 }
 
-/// A text that is short enough to be read: what users wrote can be a megabyte long.
-pub(crate) fn brief(text: &str) -> Cow<'_, str> {
-    const LONGEST: usize = 400;
-    const KEPT: usize = 150;
-    let length = text.chars().count();
-    if length <= LONGEST {
-        return Cow::Borrowed(text);
-    }
-    let start: String = text.chars().take(KEPT).collect();
-    let end: String = text.chars().skip(length - KEPT).collect();
-    Cow::Owned(format!("{start} [..] {end}"))
-}
-
 /// Whether something of this name is probably a secret.
 ///
 /// `TOKEN` counts as a whole word only: `TOKENIZER` and `MAX_TOKENS` are common, and no secrets.

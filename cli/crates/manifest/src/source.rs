@@ -8,7 +8,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use mlfn_core::{Diagnostic, FieldPath, Severity};
 
 use crate::effective;
-use crate::secrets::{self, MASK, Secrets};
+use crate::readable::readable;
+use crate::secrets::{MASK, Secrets};
 use crate::yaml::{Content, Node, Place};
 
 /// Columns of a rendered diagnostic, whatever the terminal has: longer lines are cut there.
@@ -84,13 +85,10 @@ impl Source {
             Severity::Warning => Level::WARNING,
         };
         let title = level.primary_title(diagnostic.summary).id(diagnostic.code);
-        let detail = self.secrets.mask(&diagnostic.detail);
-        let detail = secrets::brief(&detail);
-        let group = self.with_lines(Group::with_title(title), diagnostic, detail.as_ref());
-        let help = diagnostic
-            .help
-            .as_deref()
-            .map(|help| self.secrets.mask(help));
+        let shown = |text: &str| readable(&self.secrets.mask(text)).into_owned();
+        let detail = shown(&diagnostic.detail);
+        let group = self.with_lines(Group::with_title(title), diagnostic, &detail);
+        let help = diagnostic.help.as_deref().map(shown);
         let group = match help {
             Some(help) => group.element(Level::HELP.message(help)),
             None => group,

@@ -6,6 +6,7 @@
 mod common;
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use common::{errors_of, load_bytes, load_file};
 use mlfn_manifest::json_schema;
@@ -13,6 +14,9 @@ use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
 const START: &str = "mlfn: 1\nservice: iris\nmodels: { classifier: model.onnx }\n";
+
+static SCHEMA: LazyLock<jsonschema::Validator> =
+    LazyLock::new(|| jsonschema::validator_for(&json_schema()).expect("a schema"));
 
 #[track_caller]
 fn check(text: impl AsRef<[u8]>, expected: &str) {
@@ -196,8 +200,7 @@ proptest! {
         let loaded = load_bytes(manifest.to_string().as_bytes());
         prop_assert_eq!(errors_of(&loaded), Vec::<&str>::new());
         prop_assert_eq!(&loaded.resolved, &manifest);
-        let schema = jsonschema::validator_for(&json_schema()).expect("a schema");
-        prop_assert!(schema.is_valid(&manifest));
+        prop_assert!(SCHEMA.is_valid(&manifest));
 
         let service = loaded.service.expect("a service");
         prop_assert_eq!(Json::from(service.name.as_str()), manifest["service"].clone());
