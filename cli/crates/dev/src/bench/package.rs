@@ -209,13 +209,13 @@ fn write_weights(path: &Path) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// From 0 to 1, by Marsaglia's xorshift.
+/// From 0 to 1 in all 23 bits of a float32's fraction, by Marsaglia's xorshift.
 fn uniform(state: &mut u64) -> f32 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
-    let bits = u16::try_from(*state >> 48).unwrap_or(0);
-    f32::from(bits) / 65536.0
+    let fraction = u32::try_from(*state >> 41).unwrap_or(0);
+    f32::from_bits(1.0_f32.to_bits() | fraction) - 1.0
 }
 
 /// The smallest ONNX model whose weights are in the file `location`.
