@@ -52,7 +52,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(folder), Some(output)) = (arguments.next(), arguments.next()) else {
         return Err("two folders are needed: the files, and where the archive goes".into());
     };
-    let mut service = mlfn_testkit::service(ProviderName::Aws, |_| {});
+    let text = include_str!("../tests/service.json");
+    let mut service: Service = serde_json::from_str(text)?;
     let mut function = service.functions.remove(0);
     function.model = "model/model.onnx".into();
     let options = BuildOptions {

@@ -188,7 +188,7 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use mlfn_core::OutputSpec;
+    use mlfn_core::{OutputSpec, Service};
     use mlfn_model::Shape;
 
     use super::*;
@@ -235,7 +235,9 @@ mod tests {
     /// What is said of a model whose manifest has these inputs with so many names, and so many labels.
     #[track_caller]
     fn expect(model: &Model, inputs: &[(&str, usize)], labels: usize, expected: &[&str]) {
-        let mut function = mlfn_testkit::function("classifier");
+        let text = include_str!("../tests/service.json");
+        let mut service: Service = serde_json::from_str(text).expect("a service");
+        let mut function = service.functions.remove(0);
         let input = |(name, names): &(&str, usize)| {
             (
                 (*name).to_owned(),

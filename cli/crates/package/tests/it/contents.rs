@@ -40,10 +40,11 @@ fn the_configuration_is_compiled_from_the_manifest_and_the_model() {
     let mut project = Project::new(&[]);
     let function = project.service.functions.first_mut().expect("one model");
     function.example = Some(json!({"features": [1, 2, 3, 4]}));
-    function.triggers = vec![
-        mlfn_testkit::trigger("http", json!({"method": "GET", "path": "/score"})),
-        mlfn_testkit::trigger("schedule", json!({})),
-    ];
+    let triggers = json!([
+        {"http": {"method": "GET", "path": "/score", "auth": "none", "cors": []}},
+        {"topic": {"name": "news"}},
+    ]);
+    function.triggers = serde_json::from_value(triggers).expect("triggers");
     let artifact = project.build().artifacts.swap_remove(0);
     let into = TempDir::new().expect("a folder");
     unpack(&artifact.path, artifact.format, into.path()).expect("unpacks");

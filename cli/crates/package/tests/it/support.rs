@@ -69,7 +69,8 @@ impl Project {
         let folder = TempDir::new().expect("a folder");
         fs::write(folder.path().join("model.onnx"), model(weights)).expect("the model");
         fs::write(folder.path().join("library.so"), b"\x7fELF, nearly").expect("the library");
-        let mut service = mlfn_testkit::service(ProviderName::Aws, |_| {});
+        let text = include_str!("../service.json");
+        let mut service: Service = serde_json::from_str(text).expect("a service");
         if let Some(function) = service.functions.first_mut() {
             let names = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
             function.inputs = BTreeMap::from([("features".to_owned(), InputSpec { names })]);
