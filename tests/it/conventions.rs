@@ -2,23 +2,22 @@
 
 use std::process::Command;
 
+use mlfn_core::{Digest, ProviderName};
 use serde_json::Value as Json;
 
-use crate::support::mlfn::Project;
+use crate::support::mlfn::{Output, Project};
 use crate::support::place::repository;
 use crate::support::python::{output, python};
 
 #[test]
-fn with_json_every_verb_writes_one_document_to_stdout() {
+fn with_json_short_verbs_write_one_document_to_stdout() {
     let project = Project::copy_of("iris");
     for words in [
         &["validate", "--json"][..],
         &["inspect", "--json", "model.onnx"],
-        &["package", "--json"],
-        &["package", "--json", "--platform", "azure"],
-        &["package", "--json", "--platform", "gcp"],
         &["doctor", "--json"],
         &["version", "--json"],
+        &["schema", "--json"],
         &["invoke", "--local", "--json"],
     ] {
         let output = project.mlfn(words).run().success();
@@ -26,43 +25,58 @@ fn with_json_every_verb_writes_one_document_to_stdout() {
     }
 }
 
+/// What long verbs write with `--json`: a document in each line, the first about the form.
+#[track_caller]
+fn json_lines(output: &Output) -> Vec<Json> {
+    let parse = |line| serde_json::from_str(line);
+    let lines: Result<Vec<Json>, _> = output.stdout.lines().map(parse).collect();
+    let lines = lines.unwrap_or_else(|error| panic!("{error}: {output}"));
+    assert_eq!(lines[0]["type"], "version", "{output}");
+    lines
+}
+
 #[test]
 fn an_invalid_manifest_is_told_in_json_too() {
     let project = Project::copy_of("iris").with_file("serverless.yaml", "mlfn: 1\nmodells: {}\n");
-    for verb in ["validate", "package"] {
-        let output = project.mlfn([verb, "--json"]).run().code(3);
-        assert!(output.json().to_string().contains("modells"), "{output}");
+    let validate = project.mlfn(["validate", "--json"]).run().code(3);
+    let from_validate = validate.json()["diagnostics"].clone();
+    let package = project.mlfn(["package", "--json"]).run().code(3);
+    let from_package = &json_lines(&package)[1..];
+    for diagnostics in [
+        from_validate.as_array().expect("is a list").as_slice(),
+        from_package,
+    ] {
+        let codes: Vec<_> = diagnostics
+            .iter()
+            .map(|diagnostic| &diagnostic["code"])
+            .collect();
+        assert_eq!(codes, ["missing-key", "unknown-key"]);
     }
 }
 
 #[test]
 fn the_package_report_counts_every_byte() {
     let project = Project::copy_of("iris");
-    let report = project.mlfn(["package", "--json"]).run().success().json();
-    let artifact = find(&report, "digest").expect("has an artifact");
-    let path = artifact["path"].as_str().expect("has a path");
-    let bytes = fs_err::read(project.folder().join(path)).expect("is there");
-    assert_eq!(artifact["packed"], bytes.len(), "{artifact}");
-    assert_eq!(
-        artifact["digest"],
-        mlfn_core::Digest::of(&bytes).as_str(),
-        "{artifact}"
-    );
-    let parts = artifact["parts"].as_array().expect("has parts");
-    let unpacked: u64 = parts
-        .iter()
-        .filter_map(|part| part["unpacked"].as_u64())
-        .sum();
-    assert_eq!(artifact["unpacked"], unpacked, "{artifact}");
-}
-
-/// The first object with this key, however deep.
-fn find<'a>(json: &'a Json, key: &str) -> Option<&'a Json> {
-    match json {
-        Json::Object(map) if map.contains_key(key) => Some(json),
-        Json::Object(map) => map.values().find_map(|value| find(value, key)),
-        Json::Array(values) => values.iter().find_map(|value| find(value, key)),
-        _ => None,
+    for platform in ProviderName::ALL {
+        let words = ["package", "--json", "--platform", platform.as_str()];
+        let output = project.mlfn(words).run().success();
+        let lines = json_lines(&output);
+        let artifact = lines.iter().find(|line| line["type"] == "artifact");
+        let artifact = artifact.expect("has an artifact");
+        let path = artifact["path"].as_str().expect("has a path");
+        let bytes = fs_err::read(project.folder().join(path)).expect("is there");
+        assert_eq!(artifact["packed"], bytes.len(), "{artifact}");
+        assert_eq!(
+            artifact["digest"],
+            Digest::of(&bytes).as_str(),
+            "{artifact}"
+        );
+        let parts = artifact["parts"].as_array().expect("has parts");
+        let unpacked: u64 = parts
+            .iter()
+            .filter_map(|part| part["unpacked"].as_u64())
+            .sum();
+        assert_eq!(artifact["unpacked"], unpacked, "{artifact}");
     }
 }
 
@@ -75,6 +89,16 @@ fn nothing_but_the_answer_is_on_stdout() {
         assert_eq!(output.json()["prediction"]["label"], "setosa", "{output}");
         assert_eq!(output.stdout.lines().count(), 1, "{output}");
     }
+}
+
+#[tokio::test]
+async fn an_interrupted_run_ends_with_130() {
+    let project = Project::copy_of("iris");
+    let mlfn = project.mlfn(["invoke", "--local", "--verbose", "--path", "-"]);
+    assert_eq!(
+        mlfn.interrupt_at("reading the request from stdin").await,
+        Some(130)
+    );
 }
 
 #[test]

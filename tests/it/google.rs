@@ -7,7 +7,7 @@ use mlfn_core::ProviderName;
 use serde_json::{Value as Json, json};
 use tokio::process::Command;
 
-use crate::support::foreign::{Server, free_port};
+use crate::support::foreign::Server;
 use crate::support::golden::{Golden, difference};
 use crate::support::http::{Answer, post, send};
 use crate::support::mlfn::Project;
@@ -27,25 +27,27 @@ enum Launch {
 /// Starts the container's command as the buildpack of Python functions does.
 async fn start(package: &Unpacked, launch: Launch) -> Server {
     let root = package.root();
-    let port = free_port();
     let mut path = match launch {
         Launch::EarlyByPath => vec![root.to_owned()],
         Launch::ByMain => vec![],
     };
     path.push(python().packages.clone());
-    let mut command = Command::new(&python().executable);
-    command
-        .arg(python().packages.join("bin/functions-framework"))
-        .current_dir(root)
-        .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("PYTHONPATH", join(&path))
-        .env("PORT", port.to_string())
-        .env("K_SERVICE", "iris-dev-classifier")
-        .env("K_REVISION", "iris-dev-classifier-00001-abc")
-        .env("FUNCTION_TARGET", "handler")
-        .env("FUNCTION_SIGNATURE_TYPE", "http");
-    Server::start(command, port).await
+    let command = |[port]: [u16; 1]| {
+        let mut command = Command::new(&python().executable);
+        command
+            .arg(python().packages.join("bin/functions-framework"))
+            .current_dir(root)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("PYTHONPATH", join(&path))
+            .env("PORT", port.to_string())
+            .env("K_SERVICE", "iris-dev-classifier")
+            .env("K_REVISION", "iris-dev-classifier-00001-abc")
+            .env("FUNCTION_TARGET", "handler")
+            .env("FUNCTION_SIGNATURE_TYPE", "http");
+        command
+    };
+    Server::start(command).await
 }
 
 fn join(path: &[PathBuf]) -> OsString {

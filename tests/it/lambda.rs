@@ -4,7 +4,7 @@ use mlfn_core::ProviderName;
 use serde_json::{Value as Json, json};
 use tokio::process::Command;
 
-use crate::support::foreign::{Server, free_port};
+use crate::support::foreign::Server;
 use crate::support::golden::{Golden, difference};
 use crate::support::http::{Answer, post};
 use crate::support::mlfn::Project;
@@ -19,23 +19,25 @@ struct Environment {
 impl Environment {
     async fn of(package: &Unpacked) -> Self {
         let root = package.root();
-        let (port, api) = (free_port(), free_port());
-        let mut command = Command::new(&python().rie);
-        command
-            .args(["--log-level", "info"])
-            .args([
-                "--runtime-interface-emulator-address",
-                &format!("127.0.0.1:{port}"),
-            ])
-            .args(["--runtime-api-address", &format!("127.0.0.1:{api}")])
-            .arg(root.join("bootstrap"))
-            .current_dir(root)
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin")
-            .env("LAMBDA_TASK_ROOT", root)
-            .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30");
+        let command = |[port, api]: [u16; 2]| {
+            let mut command = Command::new(&python().rie);
+            command
+                .args(["--log-level", "info"])
+                .args([
+                    "--runtime-interface-emulator-address",
+                    &format!("127.0.0.1:{port}"),
+                ])
+                .args(["--runtime-api-address", &format!("127.0.0.1:{api}")])
+                .arg(root.join("bootstrap"))
+                .current_dir(root)
+                .env_clear()
+                .env("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin")
+                .env("LAMBDA_TASK_ROOT", root)
+                .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30");
+            command
+        };
         Self {
-            server: Server::start(command, port).await,
+            server: Server::start(command).await,
         }
     }
 

@@ -4,12 +4,12 @@
 //! - `lambda`, `google`, `azure`: packages in the hands of the vendors' own programs
 //! - `packages`: the same bytes everywhere
 //! - `cache`: empty, warm and without a network
+//! - `scaffolds`: what `mlfn init` writes
 //! - `conventions`, `transcripts`: what the command line promises
 //! - `support`: how to run all of these
 
 #![expect(
     clippy::expect_used,
-    clippy::unwrap_used,
     reason = "helpers of tests end the test, as tests do"
 )]
 
@@ -20,5 +20,6 @@ mod examples;
 mod google;
 mod lambda;
 mod packages;
+mod scaffolds;
 mod support;
 mod transcripts;

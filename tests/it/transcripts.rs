@@ -18,6 +18,7 @@ macro_rules! transcripts {
 transcripts! {
     completion,
     help,
+    init,
     inspect,
     invoke,
     manifest,

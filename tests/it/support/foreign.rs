@@ -11,7 +11,10 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
 /// How long a server may take until it listens.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
+
+/// How often it is started, should others take its ports.
+const TRIES: u32 = 3;
 
 /// How long it may take to end when it is asked to.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -27,8 +30,22 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `command`, which must listen on `port` of 127.0.0.1, and waits until it does.
-    pub(crate) async fn start(mut command: Command, port: u16) -> Self {
+    /// Starts what `command` makes of free ports of 127.0.0.1, and waits until it listens on the
+    /// first of them. Others may take a port before it does, so there are several tries.
+    pub(crate) async fn start<const PORTS: usize>(
+        command: impl Fn([u16; PORTS]) -> Command,
+    ) -> Self {
+        for _ in 0..TRIES {
+            let ports = free_ports();
+            match Self::start_on(command(ports), ports[0]).await {
+                Err(problem) if problem.to_lowercase().contains("address already in use") => {}
+                other => return other.unwrap_or_else(|problem| panic!("{problem}")),
+            }
+        }
+        panic!("{TRIES} times, others took its ports");
+    }
+
+    async fn start_on(mut command: Command, port: u16) -> Result<Self, String> {
         let output = NamedTempFile::new().expect("makes a file");
         let file = || output.reopen().expect("opens the file again");
         command
@@ -48,26 +65,26 @@ impl Server {
             output,
             port,
         };
-        server.until_listening().await;
-        server
+        server.until_listening().await?;
+        Ok(server)
     }
 
     /// Nobody tells when a foreign server is ready, so that it has to be looked for.
-    async fn until_listening(&mut self) {
+    async fn until_listening(&mut self) -> Result<(), String> {
         let start = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
             .await
             .is_err()
         {
-            let ended = self.child.try_wait().expect("can be asked");
-            assert!(ended.is_none(), "{ended:?}\n{}", self.output());
-            assert!(
-                start.elapsed() < START_LIMIT,
-                "it does not listen\n{}",
-                self.output()
-            );
+            if let Some(status) = self.child.try_wait().expect("can be asked") {
+                return Err(format!("it ended with {status}\n{}", self.output()));
+            }
+            if start.elapsed() > START_LIMIT {
+                return Err(format!("it does not listen\n{}", self.output()));
+            }
             sleep(Duration::from_millis(20)).await;
         }
+        Ok(())
     }
 
     /// What it has written so far.
@@ -96,8 +113,9 @@ impl Drop for Server {
     }
 }
 
-/// A port that is free at this moment.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("binds");
-    listener.local_addr().expect("has an address").port()
+/// Different ports that are free at this moment.
+fn free_ports<const PORTS: usize>() -> [u16; PORTS] {
+    let listeners =
+        [(); PORTS].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("binds"));
+    listeners.map(|listener| listener.local_addr().expect("has an address").port())
 }

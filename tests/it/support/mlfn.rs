@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
 use super::place::{repository, shared_cache, temporary};
@@ -135,6 +136,30 @@ impl Mlfn {
             stdout: String::from_utf8(output.stdout).expect("stdout is text"),
             stderr: String::from_utf8(output.stderr).expect("stderr is text"),
         }
+    }
+
+    /// Runs it, with its standard input open, until it has said `cue` on stderr; then it is
+    /// interrupted as by Ctrl-C. Returns its exit code.
+    pub(crate) async fn interrupt_at(self, cue: &str) -> Option<i32> {
+        let mut child = self.command().spawn().expect("mlfn starts");
+        let _stdin = child.stdin.take();
+        let id = child
+            .id()
+            .and_then(|id| Pid::from_raw(id.cast_signed()))
+            .expect("runs");
+        let interrupt = async {
+            let mut lines = BufReader::new(child.stderr.take().expect("is piped")).lines();
+            while let Some(line) = lines.next_line().await.expect("reads") {
+                if line.contains(cue) {
+                    kill_process(id, Signal::INT).expect("runs");
+                }
+            }
+            child.wait().await.expect("ends")
+        };
+        let status = tokio::time::timeout(LIMIT, interrupt)
+            .await
+            .expect("ends in time");
+        status.code()
     }
 
     async fn output(&self) -> std::process::Output {
