@@ -60,12 +60,18 @@ fn run(arguments: Arguments) -> anyhow::Result<String> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the only place of this program that prints results")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the only place of this program that prints results"
+)]
 fn say(text: &str) {
     println!("{text}");
 }
 
-#[expect(clippy::print_stderr, reason = "the only place of this program that prints errors")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the only place of this program that prints errors"
+)]
 fn complain(text: &str) {
     eprintln!("{text}");
 }

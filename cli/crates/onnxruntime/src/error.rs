@@ -91,7 +91,7 @@ impl FetchError {
                 path.display()
             ),
             Self::HashMismatch { .. } => format!(
-                "the package index answers with another file than pypi.org: ask who runs it, \
+                "the package index answers with another file than the official one: ask who runs it, \
                 {OWN_LIBRARY}"
             ),
             Self::OverrideMissing { .. } => "correct the path, or leave out --onnxruntime and \

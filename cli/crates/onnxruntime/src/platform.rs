@@ -38,8 +38,8 @@ pub struct Pin {
     pub file_name: &'static str,
 }
 
-/// Wheels of <https://pypi.org/project/onnxruntime/1.31.1/#files> for `CPython` 3.12. The library in
-/// them does not depend on Python.
+/// The official wheels of `onnxruntime` for `CPython` 3.12, by the digests that the package index
+/// states. The library in them does not depend on Python.
 const PINS: [(Platform, Pin); 3] = [
     (
         Platform::LinuxX86_64,

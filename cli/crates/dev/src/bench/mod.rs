@@ -47,10 +47,21 @@ pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> anyhow::Res
 fn write(repository: &Repository, section: &str, table: &str) -> anyhow::Result<()> {
     let path = repository.root().join("docs/benchmarks.md");
     let text = fs_err::read_to_string(&path)?;
-    let (open, close) = (format!("<!-- bench {section} -->\n"), format!("<!-- /bench {section} -->"));
-    let start = text.find(&open).with_context(|| format!("{open} is missing"))? + open.len();
-    let end = text.find(&close).with_context(|| format!("{close} is missing"))?;
-    let (before, after) = (text.get(..start).unwrap_or(""), text.get(end..).unwrap_or(""));
+    let (open, close) = (
+        format!("<!-- bench {section} -->\n"),
+        format!("<!-- /bench {section} -->"),
+    );
+    let start = text
+        .find(&open)
+        .with_context(|| format!("{open} is missing"))?
+        + open.len();
+    let end = text
+        .find(&close)
+        .with_context(|| format!("{close} is missing"))?;
+    let (before, after) = (
+        text.get(..start).unwrap_or(""),
+        text.get(end..).unwrap_or(""),
+    );
     fs_err::write(&path, format!("{before}\n{}\n\n{after}", table.trim()))?;
     Ok(())
 }

@@ -35,13 +35,19 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<Problem> {
 
 fn required(paths: &BTreeSet<&str>) -> Vec<Problem> {
     let missing = REQUIRED.iter().filter(|path| !paths.contains(**path));
-    missing.map(|path| Problem::new(*path, "is missing")).collect()
+    missing
+        .map(|path| Problem::new(*path, "is missing"))
+        .collect()
 }
 
 fn clouds(paths: &BTreeSet<&str>) -> Vec<Problem> {
     let names = |cloud: &str| -> BTreeSet<String> {
         let folder = format!("providers/{cloud}/src/");
-        paths.iter().filter_map(|path| path.strip_prefix(&folder)).map(str::to_owned).collect()
+        paths
+            .iter()
+            .filter_map(|path| path.strip_prefix(&folder))
+            .map(str::to_owned)
+            .collect()
     };
     let all: BTreeSet<String> = CLOUDS.iter().flat_map(|cloud| names(cloud)).collect();
     let mut problems = Vec::new();
@@ -59,17 +65,26 @@ fn clouds(paths: &BTreeSet<&str>) -> Vec<Problem> {
 fn decisions(files: &[SourceFile]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut numbers = BTreeSet::new();
-    for file in files.iter().filter(|file| file.path.starts_with("docs/decisions/")) {
+    for file in files
+        .iter()
+        .filter(|file| file.path.starts_with("docs/decisions/"))
+    {
         let name = file.path.trim_start_matches("docs/decisions/");
         if name == "README.md" {
             continue;
         }
         let number = name.split('-').next().unwrap_or_default().to_owned();
         if number.len() != 4 || number.parse::<u32>().is_err() {
-            problems.push(Problem::new(&file.path, "must be called NNNN-what-it-decides.md"));
+            problems.push(Problem::new(
+                &file.path,
+                "must be called NNNN-what-it-decides.md",
+            ));
         }
         if !numbers.insert(number) {
-            problems.push(Problem::new(&file.path, "has the number of another decision"));
+            problems.push(Problem::new(
+                &file.path,
+                "has the number of another decision",
+            ));
         }
         for heading in ["## Background", "## Decision", "## Consequences"] {
             if !file.text.contains(heading) {
@@ -88,7 +103,9 @@ fn examples(paths: &BTreeSet<&str>) -> Vec<Problem> {
         .collect();
     let mut problems = Vec::new();
     for folder in folders {
-        let wanted = EXAMPLE.iter().map(|name| format!("examples/{folder}/{name}"));
+        let wanted = EXAMPLE
+            .iter()
+            .map(|name| format!("examples/{folder}/{name}"));
         let missing = wanted.filter(|path| !paths.contains(path.as_str()));
         problems.extend(missing.map(|path| Problem::new(path, "is missing")));
     }
@@ -97,7 +114,11 @@ fn examples(paths: &BTreeSet<&str>) -> Vec<Problem> {
 
 /// A crate without the workspace's lints would have none.
 fn lints(files: &[SourceFile]) -> Vec<Problem> {
-    let manifests = files.iter().filter(|file| file.path.ends_with("/Cargo.toml"));
+    let manifests = files
+        .iter()
+        .filter(|file| file.path.ends_with("/Cargo.toml"));
     let without = manifests.filter(|file| !file.text.contains("[lints]\nworkspace = true"));
-    without.map(|file| Problem::new(&file.path, "needs `[lints] workspace = true`")).collect()
+    without
+        .map(|file| Problem::new(&file.path, "needs `[lints] workspace = true`"))
+        .collect()
 }

@@ -21,7 +21,10 @@ pub(crate) struct Problem {
 
 impl Problem {
     fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { place: place.into(), message: message.into() }
+        Self {
+            place: place.into(),
+            message: message.into(),
+        }
     }
 
     fn at(path: &str, line: usize, message: impl Into<String>) -> Self {

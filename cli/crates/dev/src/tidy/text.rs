@@ -44,14 +44,22 @@ fn is_exempt(path: &str) -> bool {
 
 /// Every line of every text file against every forbidden text.
 pub(super) fn check(files: &[SourceFile]) -> Vec<Problem> {
-    files.iter().filter(|file| !is_exempt(&file.path)).flat_map(check_file).collect()
+    files
+        .iter()
+        .filter(|file| !is_exempt(&file.path))
+        .flat_map(check_file)
+        .collect()
 }
 
 fn check_file(file: &SourceFile) -> Vec<Problem> {
     let found = |line: &str, forbidden: &Forbidden| line.contains(&forbidden.pieces.concat());
     let mut problems = Vec::new();
     for forbidden in FORBIDDEN {
-        let lines = file.text.lines().enumerate().filter(|(_, line)| found(line, forbidden));
+        let lines = file
+            .text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| found(line, forbidden));
         problems.extend(lines.map(|(index, _)| {
             let message = format!("`{}` {}", forbidden.pieces.concat(), forbidden.reason);
             Problem::at(&file.path, index + 1, message)
@@ -67,9 +75,16 @@ mod tests {
     #[test]
     fn a_registry_host_is_found_with_its_line() {
         let host = ["crates", ".io"].concat();
-        let file = SourceFile { path: "a.md".into(), text: format!("fine\nsee {host}\n") };
+        let file = SourceFile {
+            path: "a.md".into(),
+            text: format!("fine\nsee {host}\n"),
+        };
         let problems = check(&[file]);
         assert_eq!(problems.len(), 1);
-        assert!(problems.iter().all(|problem| problem.to_string().starts_with("a.md:2: ")));
+        assert!(
+            problems
+                .iter()
+                .all(|problem| problem.to_string().starts_with("a.md:2: "))
+        );
     }
 }
