@@ -3,15 +3,33 @@
 //!
 //! - [`service`] and [`trigger`]: services as the manifest crate makes them
 //! - [`expect`] and [`listing`]: what a provider says about a service
-//! - [`contract`]: what holds for every provider
+//! - [`contract`]: what holds for every provider without a cloud
+//! - [`lifecycle`]: what holds for every cloud: deploy, fail, be killed, go on, remove
+//! - [`bench`]: one service on one cloud, and the [`Twin`](bench::Twin) that a provider's tests
+//!   implement
+//! - [`faults`]: what goes wrong on purpose
+//! - [`fake`]: a cloud in memory
+//! - [`victim`]: a process that is killed
 
+#![expect(clippy::expect_used, reason = "only tests use this crate; it panics as assertions do")]
+
+pub mod bench;
 pub mod contract;
+pub mod fake;
+pub mod faults;
+mod host;
+pub mod lifecycle;
+pub mod victim;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mlfn_core::{
     AwsOptions, AzureOptions, Diagnostic, EnvironmentValue, Function, GcpOptions, Memory,
     OutputSpec, Provider, ProviderName, Schedule, Seconds, Service, Trigger, Untranslatable,
 };
 use serde_json::{Value as Json, json};
+
+pub use host::TestHost;
 
 /// The stage `dev` of a service `iris` with one model `classifier` that no provider has anything
 /// to say about, after `change`.
@@ -262,4 +280,20 @@ where
         Ok(name) => name,
         Err(error) => panic!("`{text}` {error}"),
     }
+}
+
+/// Runs something under a paused clock: sleeps end at once, in the right order.
+///
+/// # Panics
+///
+/// If there is no runtime.
+pub fn run<T>(work: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(work)
+}
+
+/// What a lock holds; a panic elsewhere has failed the test already.
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -94,19 +94,22 @@ fn is(intent: &Intent, recorded: &Recorded) -> bool {
 fn known(recorded: &Recorded, state: &State, kinds: &[KindSpec], seen: &Seen) -> Known {
     let begun = state.pending.iter().any(|intent| is(intent, recorded));
     let observed = seen.ours(&recorded.id, &recorded.remote_name);
-    let (true, Some(observed)) = (begun, observed) else {
-        let certainty = if begun {
-            Certainty::Interrupted
-        } else {
-            Certainty::Recorded
-        };
-        return Known {
-            recorded: recorded.clone(),
-            certainty,
-        };
+    let another = observed.is_some_and(|observed| observed.remote_id != recorded.remote_id);
+    let certainty = match (begun, another) {
+        (true, _) => Certainty::Interrupted,
+        // Somebody made it anew by hand.
+        (false, true) => Certainty::Found,
+        (false, false) => Certainty::Recorded,
     };
+    match observed.filter(|_| certainty != Certainty::Recorded) {
+        Some(observed) => Known { recorded: corrected(recorded, kinds, observed), certainty },
+        None => Known { recorded: recorded.clone(), certainty },
+    }
+}
+
+/// What can be seen is so; what cannot be changed is as it was; the rest may be anything.
+fn corrected(recorded: &Recorded, kinds: &[KindSpec], observed: &Observed) -> Recorded {
     let mut recorded = recorded.clone();
-    // What can be seen is so; what cannot be changed is as it was; the rest may be anything.
     let spec = check::spec(kinds, &recorded.id);
     let field = |name: &str| spec.and_then(|spec| spec.field(name));
     recorded.fields.retain(|name, _| {
@@ -115,10 +118,7 @@ fn known(recorded: &Recorded, state: &State, kinds: &[KindSpec], seen: &Seen) ->
     recorded.fields.extend(comparable(observed, spec));
     recorded.outputs.clone_from(&observed.outputs);
     recorded.remote_id.clone_from(&observed.remote_id);
-    Known {
-        recorded,
-        certainty: Certainty::Interrupted,
-    }
+    recorded
 }
 
 /// A creation is one call, so that what exists was made as the journal says.

@@ -319,7 +319,7 @@ impl<'a> Diff<'a> {
     /// What is recorded and not wanted.
     fn unwanted(&mut self) {
         for (id, known) in &self.view.current {
-            if !self.question.wanted.iter().any(|wanted| wanted.id == *id) {
+            if !self.is_asked_for(id) {
                 self.discard(known, Reason::Unwanted);
             }
         }
@@ -327,35 +327,42 @@ impl<'a> Diff<'a> {
 
     /// What newer ones took the place of: some is kept for a rollback, the rest goes.
     fn superseded(&mut self) {
-        let mut kept: BTreeMap<&ResourceId, u32> = BTreeMap::new();
-        let old = self
-            .view
-            .superseded
-            .iter()
-            .filter(|known| !self.is_wanted(&known.recorded));
+        let old = self.view.superseded.iter();
+        let old = old.filter(|known| !self.is_wanted(&known.recorded));
         let old: Vec<&Known> = old.chain(self.retired.clone()).collect();
+        let mut kept: BTreeMap<&ResourceId, u32> = BTreeMap::new();
         for known in old.into_iter().rev() {
             let id = &known.recorded.id;
-            let wanted = self.question.wanted.iter().any(|wanted| wanted.id == *id);
-            let spec = check::spec(self.question.kinds, id);
-            let most = match spec.map(|spec| spec.replace) {
-                Some(ReplaceOrder::CreateThenKeep { most }) if wanted => most,
-                _ => 0,
-            };
             let count = kept.entry(id).or_default();
-            let sound =
-                known.certainty == Certainty::Recorded && self.seen(&known.recorded).is_some();
-            if sound && *count < most {
+            if *count < self.most_kept(known) {
                 *count += 1;
+            } else if self.is_asked_for(id) {
+                self.discard(known, Reason::Superseded);
             } else {
-                let reason = if wanted {
-                    Reason::Superseded
-                } else {
-                    Reason::Unwanted
-                };
-                self.discard(known, reason);
+                self.discard(known, Reason::Unwanted);
             }
         }
+    }
+
+    /// How many of a superseded resource's kind and name stay, if it can stay itself.
+    fn most_kept(&self, known: &Known) -> u32 {
+        let recorded = &known.recorded;
+        let sound = known.certainty == Certainty::Recorded
+            && self.seen(recorded).is_some()
+            && !recorded.within.as_ref().is_some_and(|parent| self.is_new(parent));
+        let spec = check::spec(self.question.kinds, &recorded.id);
+        match spec.map(|spec| spec.replace) {
+            Some(ReplaceOrder::CreateThenKeep { most })
+                if sound && self.is_asked_for(&recorded.id) =>
+            {
+                most
+            }
+            _ => 0,
+        }
+    }
+
+    fn is_asked_for(&self, id: &ResourceId) -> bool {
+        self.question.wanted.iter().any(|wanted| wanted.id == *id)
     }
 
     /// What was begun, is not there, and is not wanted.

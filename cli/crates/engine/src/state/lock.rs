@@ -116,12 +116,15 @@ pub struct Lease {
     tag: Tag,
 }
 
-/// What locks are made with.
+/// What locks are made with. Engines use it by themselves.
 #[derive(Clone, Copy)]
-pub(crate) struct Locksmith<'a> {
-    pub(crate) store: &'a dyn StateStore,
-    pub(crate) host: &'a dyn Host,
-    pub(crate) policy: &'a LockPolicy,
+pub struct Locksmith<'a> {
+    /// Where it lies.
+    pub store: &'a dyn StateStore,
+    /// Time and chance.
+    pub host: &'a dyn Host,
+    /// How long it lasts.
+    pub policy: &'a LockPolicy,
 }
 
 /// The longest pause between two looks at somebody else's lock.
@@ -132,7 +135,7 @@ const RACES: u32 = 100;
 
 impl Locksmith<'_> {
     /// Takes the lock, waiting for it as long as the policy says.
-    pub(crate) async fn take(&self, holder: &str, operation: &str) -> Result<Lease, LockError> {
+    pub async fn take(&self, holder: &str, operation: &str) -> Result<Lease, LockError> {
         let owner = random_name(self.host);
         let start = self.host.elapsed();
         loop {
@@ -150,7 +153,7 @@ impl Locksmith<'_> {
     }
 
     /// Ends a lock whoever holds it, and tells whose it was.
-    pub(crate) async fn break_open(&self) -> Result<Option<Lock>, LockError> {
+    pub async fn break_open(&self) -> Result<Option<Lock>, LockError> {
         let Some((lock, tag)) = self.found().await? else {
             return Ok(None);
         };
@@ -166,7 +169,7 @@ impl Locksmith<'_> {
     }
 
     /// Makes a lock last longer, again and again; comes back only when it is lost.
-    pub(crate) async fn keep(&self, lease: &mut Lease) -> LockError {
+    pub async fn keep(&self, lease: &mut Lease) -> LockError {
         loop {
             self.host.sleep(self.policy.lease / 3).await;
             match self.renew(lease).await {
@@ -180,7 +183,7 @@ impl Locksmith<'_> {
     }
 
     /// Gives the lock back. A lock that is lost already needs no giving back.
-    pub(crate) async fn release(&self, lease: Lease) -> Result<(), LockError> {
+    pub async fn release(&self, lease: Lease) -> Result<(), LockError> {
         let released = Lock {
             released: true,
             ..lease.lock

@@ -20,8 +20,7 @@ use serde_json::Value as Json;
 pub use format::{FORMAT, read, write};
 pub(crate) use format::{Owner, check_owner};
 pub use local::LocalStore;
-pub(crate) use lock::Locksmith;
-pub use lock::{Lease, Lock, LockError, LockPolicy};
+pub use lock::{Lease, Lock, LockError, LockPolicy, Locksmith};
 pub use memory::MemoryStore;
 pub use store::{Document, StateStore, StoreError, Tag, Versioned};
 
