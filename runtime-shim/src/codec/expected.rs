@@ -12,7 +12,7 @@ use crate::tensor::ElementType;
 /// A longer example would hide what it is to show. In bytes of JSON.
 const MAX_EXAMPLE: usize = 4096;
 
-/// A larger sample is not generated. In values.
+/// A larger sample is not generated, and more names are not shown.
 const MAX_VALUES: usize = 256;
 
 /// The object under `expected` of a failure.
@@ -65,7 +65,9 @@ fn show<'a>(input: &'a Input, names: &'a Names) -> ExpectedInput<'a> {
         name: &input.name,
         r#type: kind,
         shape,
-        names: names.of(&input.name),
+        names: Some(names.of(&input.name))
+            .filter(|names| names.len() <= MAX_VALUES)
+            .unwrap_or_default(),
     }
 }
 

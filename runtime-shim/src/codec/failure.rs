@@ -1,6 +1,7 @@
 //! Why a request gets no prediction, as clients see it.
 
-use std::fmt::{self, Write as _};
+use std::borrow::Cow;
+use std::fmt;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -170,20 +171,31 @@ pub(crate) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-/// `` `a`, `b` and `c` ``.
+/// `` `a`, `b` and `c` ``; of many names the first ones.
 pub(crate) fn list<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
-    let mut names = names.into_iter().peekable();
-    let mut text = String::new();
-    while let Some(name) = names.next() {
-        let separator = match (text.is_empty(), names.peek().is_some()) {
-            (true, _) => "",
-            (false, true) => ", ",
-            (false, false) => " and ",
-        };
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{separator}`{name}`");
+    /// In names.
+    const SHOWN: usize = 20;
+    let mut names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    if names.len() > SHOWN {
+        let rest = names.len() - SHOWN;
+        names.truncate(SHOWN);
+        names.push(format!("{rest} more"));
     }
-    text
+    match names.split_last() {
+        None => String::new(),
+        Some((only, [])) => only.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
+
+/// The beginning of a text of the client's, so that an error does not repeat megabytes.
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+    /// In characters.
+    const SHOWN: usize = 60;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}..", &text[..end]).into(),
+        None => text.into(),
+    }
 }
 
 /// `` `aeg` is not ..; did you mean `age`? ``: the nearest of the names, if one is near.
@@ -191,6 +203,9 @@ pub(crate) fn did_you_mean<'a>(
     found: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    if shortened(found) != found {
+        return None;
+    }
     // A third of the letters may be wrong: `petal_lenght` finds its way, `x` does not become `y`.
     let allowed = found.chars().count().div_ceil(3).min(4);
     names
@@ -223,5 +238,6 @@ mod tests {
         assert_eq!(list(["a"]), "`a`");
         assert_eq!(list(["a", "b"]), "`a` and `b`");
         assert_eq!(list(["a", "b", "c"]), "`a`, `b` and `c`");
+        assert!(list(0..1000).ends_with("`18`, `19` and 980 more"));
     }
 }

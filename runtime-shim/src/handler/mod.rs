@@ -80,8 +80,8 @@ impl Handler {
         self.limit(answer?)
     }
 
-    /// The platform would refuse it with less of an explanation.
-    fn limit(&self, answer: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    /// The platform would refuse what is larger, with less of an explanation.
+    pub(crate) fn limit(&self, answer: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let (size, limit) = (answer.len() as u64, self.config.max_response);
         if size <= limit {
             return Ok(answer);

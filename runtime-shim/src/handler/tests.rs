@@ -354,6 +354,19 @@ fn a_bomb_of_brackets_is_refused_and_the_stack_holds() {
 }
 
 #[test]
+fn an_error_does_not_repeat_megabytes() {
+    let long = "k".repeat(1_000_000);
+    for request in [
+        format!("{{\"{long}\": 1}}"),
+        format!("{{\"x\": [\"{long}\"]}}"),
+        format!("{{\"x\": 1{}}}", "0".repeat(1_000_000)),
+    ] {
+        let failure = handle(&echo(), request.as_bytes()).expect_err("it is refused");
+        assert!(failure.message.len() < 500, "{failure}");
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_are_not_json() {
     let handler = echo();
     for body in [

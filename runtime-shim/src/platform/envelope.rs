@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::codec::failure::{Code, Failure};
+use crate::codec::failure::{Code, Failure, shortened};
 
 /// The first key of a JSON object, if it can be read without effort. Envelopes are told from
 /// requests by it, so that a large request is not read twice.
@@ -57,6 +57,7 @@ pub(crate) fn check_content_type(value: Option<&str>) -> Result<(), Failure> {
     if is_json && !essence.starts_with("application/cloudevents") {
         return Ok(());
     }
+    let essence = shortened(&essence);
     let message = format!(
         "the body is declared to be `{essence}`; send JSON with the header `content-type: application/json`"
     );

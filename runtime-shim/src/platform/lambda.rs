@@ -370,8 +370,17 @@ fn http_reply(handler: &Handler, timings: &mut Timings, event: HttpEvent<'_>) ->
         Ok(()) => (None, predict(handler, timings, event)),
     };
     let reply = super::reply(handler, result);
+    let wrap = |reply: &Reply| http_answer(reply.status(), allow.as_deref(), &reply.body);
+    // The quotes of the inner JSON count twice: what has fitted may do so no longer.
+    let (body, reply) = match handler.limit(wrap(&reply)) {
+        Ok(body) => (body, reply),
+        Err(failure) => {
+            let reply = super::refused(failure);
+            (wrap(&reply), reply)
+        }
+    };
     Reply {
-        body: http_answer(reply.status(), allow.as_deref(), &reply.body),
+        body,
         wrapped: true,
         ..reply
     }

@@ -178,13 +178,21 @@ impl Service {
             Ok(handler) => handler,
             Err(failure) => return (refused(failure), Timings::default()),
         };
+        // Gone as soon as nobody waits for the answer any more: the client has hung up or the
+        // time is over. Then there is no need to begin.
+        let wanted = Arc::new(());
+        let still_wanted = Arc::downgrade(&wanted);
         let done = spawn_blocking(move || {
             let mut timings = Timings::default();
+            still_wanted.upgrade()?;
             let reply = work(&handler, &mut timings);
-            (reply, timings)
+            Some((reply, timings))
         });
-        match done.await {
-            Ok(done) => done,
+        let done = done.await;
+        drop(wanted);
+        match done {
+            Ok(Some(done)) => done,
+            Ok(None) => (self.timed_out(), Timings::default()),
             Err(error) => (refused(died(error)), Timings::default()),
         }
     }

@@ -2,7 +2,7 @@
 
 use mlfn_shim_contract::ShimConfig;
 
-use crate::codec::failure::{Code, Failure, list};
+use crate::codec::failure::{Code, Failure, list, shortened};
 
 /// Why a path or method is not answered.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub(crate) fn check(config: &ShimConfig, method: &str, path: &str) -> Result<(),
     if methods.is_empty() {
         let routes = config.routes.iter();
         let routes = routes.map(|route| format!("{} {}", route.method, route.path));
+        let path = shortened(path);
         let message = format!(
             "there is nothing at `{path}`; the function answers {}",
             list(routes)

@@ -174,6 +174,9 @@ fn an_answer_that_is_too_large_is_an_error() {
         .invoke(r#"{"x": [[1, 2, 3, 4, 5]]}"#)
         .expect_err("too large");
     assert_eq!(post.error_type.as_deref(), Some("response_too_large"));
+    // The envelope around this one is larger than the answer itself.
+    let event = http_2("POST", "/predict", "$default", GOOD);
+    check_http(&mut api, &event, 500, "response_too_large");
     assert_eq!(api.invoke(GOOD).expect("an answer"), PREDICTION);
 }
 

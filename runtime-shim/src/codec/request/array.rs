@@ -8,7 +8,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use super::element::{FromJson, Mismatch};
 use super::{Key, Reader, Rows, fit};
 use crate::codec::expected::shape_text;
-use crate::codec::failure::{Code, Failure, did_you_mean, list};
+use crate::codec::failure::{Code, Failure, did_you_mean, list, shortened};
 use crate::engine::{Dim, InputKind};
 use crate::tensor::{ElementType, Tensor};
 
@@ -393,7 +393,8 @@ impl<'r, 'a, T: FromJson> Collector<'r, 'a, T> {
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("the features are {}", list(names)),
         };
-        let message = format!("`{key}` in {} is not a feature; {hint}", self.object_at());
+        let (key, place) = (shortened(key), self.object_at());
+        let message = format!("`{key}` in {place} is not a feature; {hint}");
         self.place.stop(Code::UnknownFeature, message)
     }
 }
@@ -475,7 +476,7 @@ impl<'de, T: FromJson> Visitor<'de> for Item<'_, '_, '_, T> {
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
-        let shown = || format!("the text {}", quoted(value));
+        let shown = || format!("the text {:?}", shortened(value));
         self.collector.value(self.depth, T::of_str(value), shown)
     }
 
@@ -504,15 +505,5 @@ impl<'de, T: FromJson> Visitor<'de> for Item<'_, '_, '_, T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         self.collector.object(self.depth, None, &mut map)
-    }
-}
-
-/// The beginning of a text, so that an error does not repeat megabytes.
-fn quoted(text: &str) -> String {
-    /// In characters.
-    const SHOWN: usize = 40;
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{:?}..", &text[..end]),
-        None => format!("{text:?}"),
     }
 }

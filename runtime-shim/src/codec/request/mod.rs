@@ -13,7 +13,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use super::expected::inputs_text;
-use super::failure::{Code, Failure, did_you_mean, list};
+use super::failure::{Code, Failure, did_you_mean, list, shortened};
 use super::names::{FEATURES, Names};
 use crate::engine::{Dim, Input, InputKind, Signature};
 use crate::tensor::Tensor;
@@ -139,6 +139,7 @@ impl Reader<'_> {
         if key == FEATURES {
             return format!("`{FEATURES}` stands for the only input of a model, but {rest}");
         }
+        let key = shortened(key);
         if hint.is_empty() {
             format!("`{key}` is not an input of the model: {rest}")
         } else {
