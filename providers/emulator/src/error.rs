@@ -69,6 +69,16 @@ pub enum EmulatorError {
     },
 }
 
+impl EmulatorError {
+    /// With what the process wrote, if it is about a start.
+    pub(crate) fn with_logs(mut self, lines: Vec<String>) -> Self {
+        if let Self::Start { logs, .. } = &mut self {
+            *logs = lines;
+        }
+        self
+    }
+}
+
 /// What happened instead of a successful start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartFailure {

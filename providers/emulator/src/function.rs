@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use mlfn_core::{FunctionName, Memory, ProviderName, Seconds, ServiceName, StageName};
 
-use crate::platform::Platform;
+use crate::blueprint::{Blueprint, Nest};
+use crate::identifiers::uuid;
+use crate::logs::Kept;
+use crate::platform::{Event, Platform, Work, arn};
 use crate::{EmulatorError, Exit, Invocation};
 
 /// What to start, and how the platform is set up for it.
@@ -34,14 +38,22 @@ pub struct Start<'a> {
 }
 
 impl Start<'_> {
-    /// The function's name on the cloud.
-    pub(crate) fn cloud_name(&self) -> String {
-        format!("{}-{}-{}", self.service, self.stage, self.function)
-    }
-
-    /// [`Self::timeout`] as a duration.
-    pub(crate) fn timeout(&self) -> Duration {
-        Duration::from_secs(self.timeout.get().into())
+    fn blueprint(&self) -> Blueprint {
+        let name = format!("{}-{}-{}", self.service, self.stage, self.function);
+        let version = match self.platform {
+            ProviderName::Gcp => format!("{name}-00001-loc"),
+            ProviderName::Aws | ProviderName::Azure => "$LATEST".to_owned(),
+        };
+        Blueprint {
+            platform: self.platform,
+            root: self.root.to_owned(),
+            name,
+            version,
+            region: self.region.map(str::to_owned),
+            memory: self.memory,
+            timeout: Duration::from_secs(self.timeout.get().into()),
+            environment: self.environment.clone(),
+        }
     }
 }
 
@@ -52,6 +64,9 @@ impl Start<'_> {
 #[derive(Debug)]
 pub struct LocalFunction {
     platform: Platform,
+    /// As whom it is called (Lambda).
+    arn: String,
+    logs: Arc<Kept>,
     /// How long the start took, until the first invocation reports it.
     init: Mutex<Option<Duration>>,
 }
@@ -61,9 +76,22 @@ impl LocalFunction {
     /// until it is ready for requests in the platform's own sense.
     pub async fn start(start: &Start<'_>) -> Result<Self, EmulatorError> {
         let begin = Instant::now();
-        let platform = Platform::start(start).await?;
-        let init = Mutex::new(Some(begin.elapsed()));
-        Ok(Self { platform, init })
+        let blueprint = start.blueprint();
+        let logs = Arc::new(Kept::default());
+        let nest = Nest {
+            temp: None,
+            is_provisioned: false,
+            stream: "local".to_owned(),
+            sink: logs.clone(),
+        };
+        let started = Platform::start(&blueprint, nest).await;
+        let platform = started.map_err(|error| error.with_logs(logs.take()))?;
+        Ok(Self {
+            platform,
+            arn: arn(start.region, &blueprint.name),
+            logs,
+            init: Mutex::new(Some(begin.elapsed())),
+        })
     }
 
     /// Sends `payload` (usually JSON) to the function as its platform does, and waits for the
@@ -72,26 +100,34 @@ impl LocalFunction {
     /// Lambda has one request at a time, so that concurrent calls wait for each other there.
     pub async fn invoke(&self, payload: &[u8]) -> Result<Invocation, EmulatorError> {
         let begin = Instant::now();
-        let answer = self.platform.invoke(payload).await?;
-        let init = self
-            .init
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let mut logs = self.platform.process().take_logs();
+        let event = Event {
+            id: uuid(),
+            arn: self.arn.clone(),
+            client_context: None,
+            payload: Bytes::copy_from_slice(payload),
+        };
+        let answer = self.platform.perform(Work::Event(event)).await?;
+        let duration = begin.elapsed();
+        let mut init = self.init.lock().unwrap_or_else(PoisonError::into_inner);
+        self.platform.process().drain();
+        let mut logs = self.logs.take();
         logs.extend(answer.logs);
         Ok(Invocation {
             outcome: answer.outcome,
-            body: answer.body,
+            body: answer.body.into(),
             status: answer.status,
-            duration: begin.elapsed(),
-            init_duration: init,
+            duration,
+            init_duration: init.take(),
             logs,
         })
     }
 
     /// Asks the process to end, waits as long as the platform does, and ends it otherwise.
     pub async fn stop(self) -> Exit {
-        self.platform.process().stop(self.platform.grace()).await
+        let how = self.platform.process().stop(self.platform.grace()).await;
+        Exit {
+            how,
+            logs: self.logs.take(),
+        }
     }
 }

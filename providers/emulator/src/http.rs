@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -52,37 +53,79 @@ pub(crate) fn request(
         })
 }
 
-/// Sends `request` on a connection of its own and reads an answer of at most `limit` bytes.
-pub(crate) async fn send(
+/// Connections to one port, which are used again.
+#[derive(Debug)]
+pub(crate) struct Client {
     port: u16,
-    request: Request<Full<Bytes>>,
-    limit: usize,
-) -> Result<Response<Bytes>, HttpError> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-        .await
-        .map_err(HttpError::Connect)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(HttpError::Protocol)?;
-    let exchange = async {
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(HttpError::Protocol)?;
+    idle: Mutex<Vec<Sender>>,
+}
+
+type Sender = http1::SendRequest<Full<Bytes>>;
+
+impl Client {
+    /// Of a port of this machine.
+    pub(crate) fn of(port: u16) -> Self {
+        Self {
+            port,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Sends `request` and reads an answer of at most `limit` bytes.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        limit: usize,
+    ) -> Result<Response<Bytes>, HttpError> {
+        let mut sender = match self.idle_sender() {
+            Some(sender) => sender,
+            None => self.connect().await?,
+        };
+        let response = match sender.try_send_request(request).await {
+            Ok(response) => response,
+            Err(mut error) => match error.take_message() {
+                // The other side closed the connection while nobody used it.
+                Some(request) => {
+                    sender = self.connect().await?;
+                    let sent = sender.send_request(request).await;
+                    sent.map_err(HttpError::Protocol)?
+                }
+                None => return Err(HttpError::Protocol(error.into_error())),
+            },
+        };
         let (head, body) = response.into_parts();
         let body = Limited::new(body, limit)
             .collect()
             .await
             .map_err(read_error)?;
+        self.keep(sender);
         Ok(Response::from_parts(head, body.to_bytes()))
-    };
-    tokio::pin!(exchange);
-    // The connection only moves while it is polled. It may end first, with the answer on its way
-    // to the exchange.
-    tokio::select! {
-        biased;
-        result = &mut exchange => result,
-        _ = connection => exchange.await,
+    }
+
+    fn idle_sender(&self) -> Option<Sender> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|sender| !sender.is_closed());
+        let ready = idle.iter().position(Sender::is_ready)?;
+        Some(idle.swap_remove(ready))
+    }
+
+    fn keep(&self, sender: Sender) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(sender);
+    }
+
+    async fn connect(&self) -> Result<Sender, HttpError> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
+            .await
+            .map_err(HttpError::Connect)?;
+        // Without it, a request in two packets waits for the other side's delayed answer.
+        stream.set_nodelay(true).map_err(HttpError::Connect)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(HttpError::Protocol)?;
+        // It ends with the sender. What goes wrong there, the sender hears.
+        tokio::spawn(connection);
+        Ok(sender)
     }
 }
 

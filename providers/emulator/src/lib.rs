@@ -8,6 +8,7 @@
 //!   that nothing stays behind.
 //! - `http.rs` is the client side of HTTP on loopback; `identifiers.rs` makes request ids.
 
+mod blueprint;
 mod error;
 mod function;
 mod http;
@@ -17,6 +18,7 @@ mod logs;
 mod platform;
 mod process;
 
+pub use blueprint::Blueprint;
 pub use error::{EmulatorError, StartFailure};
 pub use function::{LocalFunction, Start};
 pub use invocation::{Exit, Exited, Failure, Invocation, Outcome};

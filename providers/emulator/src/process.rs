@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::EmulatorError;
-use crate::invocation::{Exit, Exited};
-use crate::logs::Logs;
+use crate::invocation::Exited;
+use crate::logs::{Lines, Sink};
 
 /// What to start.
 #[derive(Debug)]
@@ -37,33 +37,66 @@ pub(crate) struct Program {
 pub(crate) struct Process {
     group: Pid,
     exit: watch::Receiver<Option<ExitStatus>>,
-    logs: Arc<Logs>,
+    output: Arc<Output>,
+}
+
+/// What it writes, and where that goes.
+#[derive(Debug)]
+struct Output {
+    pipes: [Lines; 2],
+    sink: Arc<dyn Sink>,
+}
+
+impl Output {
+    fn of(child: &mut Child, sink: Arc<dyn Sink>) -> io::Result<Self> {
+        let missing = || io::Error::other("the process has no output");
+        let output = child.stdout.take().ok_or_else(missing)?.into_owned_fd()?;
+        let errors = child.stderr.take().ok_or_else(missing)?.into_owned_fd()?;
+        let pipes = [Lines::of(output)?, Lines::of(errors)?];
+        Ok(Self { pipes, sink })
+    }
+
+    async fn follow(&self) {
+        let [output, errors] = &self.pipes;
+        tokio::join!(output.follow(&*self.sink), errors.follow(&*self.sink));
+    }
 }
 
 impl Process {
-    /// Starts `program` in a process group of its own, with nothing on its standard input.
-    pub(crate) async fn spawn(program: &Program) -> Result<Self, EmulatorError> {
-        let spawned = match spawn(program).await {
-            Ok(child) => process_id(&child).map(|group| (child, group)),
-            Err(source) => Err(source),
-        };
-        let (child, group) = spawned.map_err(|source| EmulatorError::Spawn {
+    /// Starts `program` in a process group of its own, with nothing on its standard input, and
+    /// passes the lines that it writes on to `sink`.
+    pub(crate) async fn spawn(
+        program: &Program,
+        sink: Arc<dyn Sink>,
+    ) -> Result<Self, EmulatorError> {
+        let failed = |source| EmulatorError::Spawn {
             path: program.path.clone(),
             source,
-        })?;
+        };
+        let mut child = spawn(program).await.map_err(failed)?;
+        let group = process_id(&child).map_err(failed)?;
+        let output = Arc::new(Output::of(&mut child, sink).map_err(failed)?);
         let watchdog = watchdog(group).map_err(|source| EmulatorError::Machine {
             action: "run `sh`, which ends the function should mlfn be killed",
             source,
         })?;
-        let logs = Arc::new(Logs::default());
         let (sender, exit) = watch::channel(None);
-        let attended = attend(child, group, Arc::clone(&logs));
+        let attended = attend(child, group, Arc::clone(&output));
         tokio::spawn(async move {
             let status = attended.await;
             release(watchdog).await;
             sender.send_replace(status);
         });
-        Ok(Self { group, exit, logs })
+        Ok(Self {
+            group,
+            exit,
+            output,
+        })
+    }
+
+    /// The process's number, which is that of its group.
+    pub(crate) fn id(&self) -> Pid {
+        self.group
     }
 
     /// How it ended, if it has.
@@ -71,7 +104,7 @@ impl Process {
         self.exit.borrow().map(Exited::of)
     }
 
-    /// Waits for its end. All of its output is in the logs by then.
+    /// Waits for its end. The sink has all of its output by then.
     pub(crate) async fn wait(&self) -> Exited {
         let mut exit = self.exit.clone();
         let status = exit.wait_for(Option::is_some).await.ok().and_then(|s| *s);
@@ -80,14 +113,12 @@ impl Process {
     }
 
     /// Asks it to end (`SIGTERM`), and ends it after `grace`.
-    pub(crate) async fn stop(&self, grace: Duration) -> Exit {
+    pub(crate) async fn stop(&self, grace: Duration) -> Exited {
         self.signal(Signal::TERM);
-        let how = match timeout(grace, self.wait()).await {
+        match timeout(grace, self.wait()).await {
             Ok(how) => how,
             Err(_) => self.kill().await,
-        };
-        let logs = self.logs.take();
-        Exit { how, logs }
+        }
     }
 
     /// Ends it at once.
@@ -96,9 +127,16 @@ impl Process {
         self.wait().await
     }
 
-    /// The lines that it wrote since the last call.
-    pub(crate) fn take_logs(&self) -> Vec<String> {
-        self.logs.take()
+    /// Ends it at once, without waiting for that.
+    pub(crate) fn doom(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Passes on what it has written up to now.
+    pub(crate) fn drain(&self) {
+        for pipe in &self.output.pipes {
+            pipe.drain(&*self.output.sink);
+        }
     }
 
     fn signal(&self, signal: Signal) {
@@ -152,14 +190,11 @@ fn process_id(child: &Child) -> io::Result<Pid> {
 }
 
 /// How long output is waited for after the end, should somebody outside the group hold it open.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Collects the output of `child` until it and everything that it started has ended.
-async fn attend(mut child: Child, group: Pid, logs: Arc<Logs>) -> Option<ExitStatus> {
-    let output = child.stdout.take();
-    let errors = child.stderr.take();
-    let collected =
-        tokio::spawn(async move { tokio::join!(logs.collect(output), logs.collect(errors)) });
+async fn attend(mut child: Child, group: Pid, output: Arc<Output>) -> Option<ExitStatus> {
+    let collected = tokio::spawn(async move { output.follow().await });
     let status = child.wait().await.ok();
     // Whatever it started and left behind would keep its output open.
     let _ = kill_process_group(group, Signal::KILL);
@@ -196,6 +231,7 @@ async fn release(mut watchdog: Child) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logs::Kept;
 
     fn program(script: &str) -> Program {
         Program {
@@ -208,11 +244,12 @@ mod tests {
 
     #[tokio::test]
     async fn it_gets_the_given_environment_and_no_other() {
-        let process = Process::spawn(&program("env >&2; pwd; exit 3"))
+        let kept = Arc::new(Kept::default());
+        let process = Process::spawn(&program("env >&2; pwd; exit 3"), kept.clone())
             .await
             .expect("starts");
         assert_eq!(process.wait().await, Exited::Code(3));
-        let mut lines = process.take_logs();
+        let mut lines = kept.take();
         // The shell itself adds these.
         lines.retain(|line| {
             !["PWD=", "SHLVL=", "_=", "OLDPWD="]
@@ -225,12 +262,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_it_started_ends_with_it() {
-        // The grandchild keeps the output open, so that waiting would take ten minutes.
-        let process = Process::spawn(&program("sleep 600 & echo started"))
+        // Waiting would take longer if it kept the output open.
+        let kept = Arc::new(Kept::default());
+        let process = Process::spawn(&program("sleep 600 & echo started"), kept.clone())
             .await
             .expect("starts");
-        assert_eq!(process.wait().await, Exited::Code(0));
-        assert_eq!(process.take_logs(), ["started"]);
+        let wait = timeout(LAST_WORDS / 2, process.wait());
+        assert_eq!(wait.await, Ok(Exited::Code(0)));
+        assert_eq!(kept.take(), ["started"]);
     }
 
     #[tokio::test]
@@ -238,14 +277,15 @@ mod tests {
         let polite = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
         let deaf = "trap '' TERM; echo ready; while :; do sleep 0.01; done";
         for (script, expected) in [(polite, Exited::Code(0)), (deaf, Exited::Signal(9))] {
-            let process = Process::spawn(&program(script)).await.expect("starts");
-            let mut lines = Vec::new();
-            while lines.is_empty() {
+            let kept = Arc::new(Kept::default());
+            let process = Process::spawn(&program(script), kept.clone())
+                .await
+                .expect("starts");
+            while kept.take().is_empty() {
                 tokio::task::yield_now().await;
-                lines = process.take_logs();
             }
-            let exit = process.stop(Duration::from_millis(500)).await;
-            assert_eq!(exit.how, expected, "{script}");
+            let how = process.stop(Duration::from_millis(500)).await;
+            assert_eq!(how, expected, "{script}");
         }
     }
 
@@ -255,7 +295,8 @@ mod tests {
             path: PathBuf::from("/nowhere/bootstrap"),
             ..program("")
         };
-        let error = Process::spawn(&program).await.expect_err("does not start");
+        let spawned = Process::spawn(&program, Arc::new(Kept::default())).await;
+        let error = spawned.expect_err("does not start");
         let message = error.to_string();
         assert!(
             message.starts_with("cannot start /nowhere/bootstrap: "),

@@ -2,6 +2,7 @@
 //! (<https://cloud.google.com/run/docs/container-contract>), which functions run on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,11 +11,12 @@ use hyper::Request;
 use mlfn_core::ProviderName;
 
 use super::server::{Exchange, Probe, Server, Startup};
-use super::{Answer, check_size, outcome_of, package_root};
+use super::{Answer, Event, check_size, outcome_of, package_root};
+use crate::blueprint::{Blueprint, Nest};
 use crate::http;
 use crate::identifiers::trace_parent;
 use crate::process::{Process, Program};
-use crate::{EmulatorError, Failure, Start};
+use crate::{EmulatorError, Failure};
 
 /// Requests and answers of HTTP/1 (<https://cloud.google.com/run/quotas>).
 const MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -34,18 +36,19 @@ pub(crate) struct Gcp {
 }
 
 impl Gcp {
-    pub(crate) async fn start(start: &Start<'_>) -> Result<Self, EmulatorError> {
-        let root = package_root(start)?;
+    pub(crate) async fn start(blueprint: &Blueprint, nest: Nest) -> Result<Self, EmulatorError> {
+        let root = package_root(blueprint)?;
         let program = |port: u16| Program {
             path: root.join("bootstrap"),
             arguments: Vec::new(),
             folder: root.clone(),
-            environment: environment(start, port, &root.to_string_lossy()),
+            environment: environment(blueprint, &nest, port, &root.to_string_lossy()),
         };
-        let server = Server::start(ProviderName::Gcp, STARTUP, program).await?;
+        let sink = || Arc::clone(&nest.sink);
+        let server = Server::start(ProviderName::Gcp, STARTUP, sink, program).await?;
         Ok(Self {
             server,
-            timeout: start.timeout(),
+            timeout: blueprint.timeout,
         })
     }
 
@@ -53,38 +56,46 @@ impl Gcp {
         self.server.process()
     }
 
-    pub(crate) async fn invoke(&self, payload: &[u8]) -> Result<Answer, EmulatorError> {
-        check_size(ProviderName::Gcp, payload, MAX_BYTES)?;
+    pub(crate) async fn invoke(&self, event: &Event) -> Result<Answer, EmulatorError> {
+        check_size(ProviderName::Gcp, event.payload.len(), MAX_BYTES)?;
+        self.pass_on(request(&event.payload)?).await
+    }
+
+    pub(crate) async fn pass_on(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Answer, EmulatorError> {
         let exchange = self
             .server
-            .exchange(request(payload)?, self.timeout, MAX_BYTES)
+            .exchange(request, self.timeout, MAX_BYTES)
             .await?;
         Ok(answer(exchange))
     }
 }
 
-fn environment(start: &Start<'_>, port: u16, root: &str) -> BTreeMap<String, String> {
-    let name = start.cloud_name();
-    let mut environment = start.environment.clone();
-    environment.extend(
-        [
-            (
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            ),
-            ("HOME", "/tmp"),
-            ("PORT", &port.to_string()),
-            ("K_SERVICE", &name),
-            ("K_REVISION", &format!("{name}-00001-loc")),
-            ("K_CONFIGURATION", &name),
-            ("FUNCTION_TARGET", "handler"),
-            ("FUNCTION_SIGNATURE_TYPE", "http"),
-            // The launcher in the package adds it before it becomes the shim.
-            (mlfn_shim_contract::env::ROOT, root),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
-    environment
+fn environment(
+    blueprint: &Blueprint,
+    nest: &Nest,
+    port: u16,
+    root: &str,
+) -> BTreeMap<String, String> {
+    let name = blueprint.name.as_str();
+    let own = [
+        (
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ),
+        ("HOME", "/tmp"),
+        ("PORT", &port.to_string()),
+        ("K_SERVICE", name),
+        ("K_REVISION", &blueprint.version),
+        ("K_CONFIGURATION", name),
+        ("FUNCTION_TARGET", "handler"),
+        ("FUNCTION_SIGNATURE_TYPE", "http"),
+        // The launcher in the package adds it before it becomes the shim.
+        (mlfn_shim_contract::env::ROOT, root),
+    ];
+    nest.environment(blueprint, &own)
 }
 
 fn request(payload: &[u8]) -> Result<Request<Full<Bytes>>, EmulatorError> {
@@ -104,7 +115,8 @@ fn answer(exchange: Exchange) -> Answer {
         Exchange::Answered(response) => Answer {
             outcome: outcome_of(response.status().as_u16()),
             status: Some(response.status().as_u16()),
-            body: response.into_body().to_vec(),
+            headers: response.headers().clone(),
+            body: response.into_body(),
             logs: Vec::new(),
         },
         Exchange::TooLarge => {

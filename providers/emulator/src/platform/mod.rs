@@ -7,27 +7,58 @@ mod server;
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{HeaderMap, Request};
 use mlfn_core::ProviderName;
 
+use crate::blueprint::{Blueprint, Nest};
 use crate::process::Process;
-use crate::{EmulatorError, Failure, Outcome, Start};
+use crate::{EmulatorError, Failure, Outcome};
+
+pub(crate) use lambda::{ACCOUNT, REGION, arn};
+
+/// What a function is asked.
+#[derive(Debug, Clone)]
+pub(crate) enum Work {
+    /// An event, which the platform wraps as it wraps events.
+    Event(Event),
+    /// HTTP, which the platform passes on as it is. Not on Lambda, where it is an event.
+    Http(Request<Full<Bytes>>),
+}
+
+/// An event and what the platform tells about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    /// The platform's name for the request.
+    pub(crate) id: String,
+    /// As whom the function was called (Lambda).
+    pub(crate) arn: String,
+    /// The JSON that the caller passed beside the payload (Lambda).
+    pub(crate) client_context: Option<String>,
+    /// Usually JSON.
+    pub(crate) payload: Bytes,
+}
 
 /// What comes back from a function.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) outcome: Outcome,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
     pub(crate) status: Option<u16>,
+    /// Those of an HTTP answer.
+    pub(crate) headers: HeaderMap,
     /// Lines that came with the answer instead of the process's output.
     pub(crate) logs: Vec<String>,
 }
 
 impl Answer {
-    fn failed(failure: Failure, status: Option<u16>, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn failed(failure: Failure, status: Option<u16>, body: impl Into<Bytes>) -> Self {
         Self {
             outcome: Outcome::FunctionError(failure),
             body: body.into(),
             status,
+            headers: HeaderMap::new(),
             logs: Vec::new(),
         }
     }
@@ -42,19 +73,26 @@ pub(crate) enum Platform {
 }
 
 impl Platform {
-    pub(crate) async fn start(start: &Start<'_>) -> Result<Self, EmulatorError> {
-        Ok(match start.platform {
-            ProviderName::Aws => Self::Lambda(lambda::Lambda::start(start).await?),
-            ProviderName::Azure => Self::Azure(azure::Azure::start(start).await?),
-            ProviderName::Gcp => Self::Gcp(gcp::Gcp::start(start).await?),
+    pub(crate) async fn start(blueprint: &Blueprint, nest: Nest) -> Result<Self, EmulatorError> {
+        Ok(match blueprint.platform {
+            ProviderName::Aws => Self::Lambda(lambda::Lambda::start(blueprint, nest).await?),
+            ProviderName::Azure => Self::Azure(azure::Azure::start(blueprint, nest).await?),
+            ProviderName::Gcp => Self::Gcp(gcp::Gcp::start(blueprint, nest).await?),
         })
     }
 
-    pub(crate) async fn invoke(&self, payload: &[u8]) -> Result<Answer, EmulatorError> {
-        match self {
-            Self::Lambda(lambda) => lambda.invoke(payload).await,
-            Self::Azure(azure) => azure.invoke(payload).await,
-            Self::Gcp(gcp) => gcp.invoke(payload).await,
+    pub(crate) async fn perform(&self, work: Work) -> Result<Answer, EmulatorError> {
+        match (self, work) {
+            (Self::Lambda(lambda), Work::Event(event)) => lambda.invoke(event).await,
+            (Self::Azure(azure), Work::Event(event)) => azure.invoke(&event).await,
+            (Self::Gcp(gcp), Work::Event(event)) => gcp.invoke(&event).await,
+            (Self::Azure(azure), Work::Http(request)) => azure.pass_on(request).await,
+            (Self::Gcp(gcp), Work::Http(request)) => gcp.pass_on(request).await,
+            (Self::Lambda(_), Work::Http(_)) => Ok(Answer::failed(
+                Failure::BadAnswer("Lambda functions get events, not HTTP".to_owned()),
+                None,
+                Bytes::new(),
+            )),
         }
     }
 
@@ -77,23 +115,24 @@ impl Platform {
     }
 }
 
-/// `start.root` as an absolute path without links, so that the process may have it as its folder.
-fn package_root(start: &Start<'_>) -> Result<std::path::PathBuf, EmulatorError> {
-    fs_err::canonicalize(start.root).map_err(|error| EmulatorError::Package {
-        platform: start.platform,
-        path: start.root.to_owned(),
+/// Where the package is, as an absolute path without links, so that the process may have it as its
+/// folder.
+fn package_root(blueprint: &Blueprint) -> Result<std::path::PathBuf, EmulatorError> {
+    fs_err::canonicalize(&blueprint.root).map_err(|error| EmulatorError::Package {
+        platform: blueprint.platform,
+        path: blueprint.root.clone(),
         problem: format!("its folder cannot be opened: {}", error.kind()),
     })
 }
 
 /// Refuses what the platform would not pass on.
-fn check_size(platform: ProviderName, payload: &[u8], limit: usize) -> Result<(), EmulatorError> {
-    if payload.len() <= limit {
+fn check_size(platform: ProviderName, size: usize, limit: usize) -> Result<(), EmulatorError> {
+    if size <= limit {
         return Ok(());
     }
     Err(EmulatorError::RequestTooLarge {
         platform,
-        size: payload.len(),
+        size,
         limit,
     })
 }
@@ -117,6 +156,6 @@ async fn start_failed(
     EmulatorError::Start {
         platform,
         failure,
-        logs: process.take_logs(),
+        logs: Vec::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,8 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::start_failed;
-use crate::http::{self, HttpError};
+use crate::http::{self, Client, HttpError};
+use crate::logs::Sink;
 use crate::process::{Process, Program};
 use crate::{EmulatorError, Exited, StartFailure};
 
@@ -37,7 +39,7 @@ pub(crate) struct Startup {
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Process,
-    port: u16,
+    client: Client,
 }
 
 /// What became of a request.
@@ -55,35 +57,36 @@ impl Server {
     pub(crate) async fn start(
         platform: ProviderName,
         startup: Startup,
+        sink: impl Fn() -> Arc<dyn Sink>,
         program: impl Fn(u16) -> Program,
     ) -> Result<Self, EmulatorError> {
         let port = free_port()?;
-        match Self::start_on(platform, startup, &program(port), port).await {
+        let start = async |port| {
+            let process = Process::spawn(&program(port), sink()).await?;
+            Self::await_ready(platform, startup, process, port).await
+        };
+        match start(port).await {
             // Somebody else may take the port between our looking and its binding. Once is bad
             // luck, twice is not.
             Err(EmulatorError::Start {
                 failure: StartFailure::Exited(_),
                 ..
-            }) if is_taken(port) => {
-                let port = free_port()?;
-                Self::start_on(platform, startup, &program(port), port).await
-            }
+            }) if is_taken(port) => start(free_port()?).await,
             result => result,
         }
     }
 
-    async fn start_on(
+    async fn await_ready(
         platform: ProviderName,
         startup: Startup,
-        program: &Program,
+        process: Process,
         port: u16,
     ) -> Result<Self, EmulatorError> {
-        let process = Process::spawn(program).await?;
         let failure = tokio::select! {
             biased;
             how = process.wait() => StartFailure::Exited(how),
             ready = timeout(startup.limit, until_ready(startup, port)) => match ready {
-                Ok(()) => return Ok(Self { process, port }),
+                Ok(()) => return Ok(Self { process, client: Client::of(port) }),
                 Err(_) => StartFailure::NotReady(startup.limit),
             },
         };
@@ -105,14 +108,12 @@ impl Server {
         if let Some(how) = self.process.ended() {
             return Err(EmulatorError::Ended(how));
         }
-        Ok(
-            match timeout(time, http::send(self.port, request, size)).await {
-                Err(_) => Exchange::TimedOut,
-                Ok(Ok(response)) => Exchange::Answered(response),
-                Ok(Err(HttpError::TooLarge)) => Exchange::TooLarge,
-                Ok(Err(error)) => self.broken(&error).await,
-            },
-        )
+        Ok(match timeout(time, self.client.send(request, size)).await {
+            Err(_) => Exchange::TimedOut,
+            Ok(Ok(response)) => Exchange::Answered(response),
+            Ok(Err(HttpError::TooLarge)) => Exchange::TooLarge,
+            Ok(Err(error)) => self.broken(&error).await,
+        })
     }
 
     /// Tells a process that has ended from one that talks nonsense: the connection breaks a moment
@@ -143,7 +144,7 @@ async fn until_ready(startup: Startup, port: u16) {
 
 async fn answers(port: u16) -> bool {
     match http::request("GET", "/", &[], &[]) {
-        Ok(request) => http::send(port, request, 64 * 1024).await.is_ok(),
+        Ok(request) => Client::of(port).send(request, 64 * 1024).await.is_ok(),
         Err(_) => false,
     }
 }

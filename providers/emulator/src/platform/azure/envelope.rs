@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use hyper::Response;
+use hyper::{HeaderMap, Response};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -64,7 +64,7 @@ pub(super) fn unwrap(response: &Response<Bytes>) -> Answer {
     let status = response.status().as_u16();
     let bytes = response.body();
     if !response.status().is_success() {
-        return Answer::failed(Failure::Reported, Some(status), bytes.to_vec());
+        return Answer::failed(Failure::Reported, Some(status), bytes.clone());
     }
     match serde_json::from_slice::<Returned>(bytes) {
         Ok(returned) => returned.answer(),
@@ -97,8 +97,9 @@ impl Returned {
         };
         Answer {
             outcome,
-            body,
+            body: body.into(),
             status,
+            headers: HeaderMap::new(),
             logs: self.logs,
         }
     }

@@ -8,20 +8,24 @@ mod envelope;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::Response;
+use http_body_util::Full;
+use hyper::header::HeaderValue;
+use hyper::{Request, Response};
 use mlfn_core::ProviderName;
 use mlfn_shim_contract::env::AZURE_HANDLER_PORT;
 
 use self::bindings::{App, Entry};
 use super::server::{Exchange, Probe, Server, Startup};
-use super::{Answer, check_size, outcome_of, package_root};
+use super::{Answer, Event, check_size, outcome_of, package_root};
+use crate::blueprint::{Blueprint, Nest};
 use crate::http;
 use crate::identifiers::{trace_parent, uuid};
 use crate::process::{Process, Program};
-use crate::{EmulatorError, Failure, Start};
+use crate::{EmulatorError, Failure};
 
 /// The largest request that the front end takes
 /// (<https://learn.microsoft.com/azure/azure-functions/functions-scale#service-limits>).
@@ -49,20 +53,21 @@ pub(crate) struct Azure {
 }
 
 impl Azure {
-    pub(crate) async fn start(start: &Start<'_>) -> Result<Self, EmulatorError> {
-        let root = package_root(start)?;
+    pub(crate) async fn start(blueprint: &Blueprint, nest: Nest) -> Result<Self, EmulatorError> {
+        let root = package_root(blueprint)?;
         let app = App::read(&root)?;
         let program = |port: u16| Program {
             path: app.executable.clone(),
             arguments: app.arguments.clone(),
             folder: app.folder.clone(),
-            environment: environment(start, port, &root),
+            environment: environment(blueprint, &nest, port, &root),
         };
-        let server = Server::start(ProviderName::Azure, STARTUP, program).await?;
+        let sink = || Arc::clone(&nest.sink);
+        let server = Server::start(ProviderName::Azure, STARTUP, sink, program).await?;
         Ok(Self {
             server,
             entry: app.entry,
-            timeout: start.timeout(),
+            timeout: blueprint.timeout,
         })
     }
 
@@ -70,8 +75,9 @@ impl Azure {
         self.server.process()
     }
 
-    pub(crate) async fn invoke(&self, payload: &[u8]) -> Result<Answer, EmulatorError> {
-        check_size(ProviderName::Azure, payload, MAX_REQUEST)?;
+    pub(crate) async fn invoke(&self, event: &Event) -> Result<Answer, EmulatorError> {
+        let payload = &event.payload;
+        check_size(ProviderName::Azure, payload.len(), MAX_REQUEST)?;
         let (method, path, body) = match &self.entry {
             Entry::Proxied { method, path } => (method.as_str(), path.clone(), payload.to_vec()),
             Entry::Enveloped { function, trigger } => (
@@ -80,68 +86,85 @@ impl Azure {
                 envelope::wrap(function, trigger, payload),
             ),
         };
-        let (invocation, trace) = (uuid(), trace_parent());
-        let headers = [
-            ("content-type", "application/json"),
-            ("x-azure-functions-invocationid", &*invocation),
-            ("x-azure-functions-hostversion", HOST_VERSION),
-            ("traceparent", &trace),
+        let headers = [("content-type", "application/json")];
+        let exchange = self.exchange(http::request(method, &path, &headers, &body)?);
+        Ok(match (&self.entry, exchange.await?) {
+            (Entry::Enveloped { .. }, Exchange::Answered(response)) => envelope::unwrap(&response),
+            (_, exchange) => answer(exchange),
+        })
+    }
+
+    /// To a function that does nothing but HTTP.
+    pub(crate) async fn pass_on(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Answer, EmulatorError> {
+        Ok(answer(self.exchange(request).await?))
+    }
+
+    async fn exchange(&self, mut request: Request<Full<Bytes>>) -> Result<Exchange, EmulatorError> {
+        let own = [
+            ("x-azure-functions-invocationid", uuid()),
+            ("x-azure-functions-hostversion", HOST_VERSION.to_owned()),
+            ("traceparent", trace_parent()),
         ];
-        let request = http::request(method, &path, &headers, &body)?;
-        let exchange = self
-            .server
+        for (name, value) in own {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                request.headers_mut().insert(name, value);
+            }
+        }
+        self.server
             .exchange(request, self.timeout, MAX_RESPONSE)
-            .await?;
-        Ok(self.answer(exchange))
-    }
-
-    fn answer(&self, exchange: Exchange) -> Answer {
-        let failure = match exchange {
-            Exchange::Answered(response) => return self.answered(response),
-            Exchange::TooLarge => Failure::ResponseTooLarge,
-            Exchange::Broken(why) => Failure::BadAnswer(why),
-            Exchange::Exited(how) => Failure::Exited(how),
-            Exchange::TimedOut => Failure::TimedOut,
-        };
-        // The host answers a failed execution with 500 and no body.
-        Answer::failed(failure, Some(500), "")
-    }
-
-    fn answered(&self, response: Response<Bytes>) -> Answer {
-        if matches!(self.entry, Entry::Enveloped { .. }) {
-            return envelope::unwrap(&response);
-        }
-        let status = response.status().as_u16();
-        Answer {
-            outcome: outcome_of(status),
-            body: response.into_body().to_vec(),
-            status: Some(status),
-            logs: Vec::new(),
-        }
+            .await
     }
 }
 
-fn environment(start: &Start<'_>, port: u16, root: &Path) -> BTreeMap<String, String> {
+fn answer(exchange: Exchange) -> Answer {
+    let failure = match exchange {
+        Exchange::Answered(response) => return answered(response),
+        Exchange::TooLarge => Failure::ResponseTooLarge,
+        Exchange::Broken(why) => Failure::BadAnswer(why),
+        Exchange::Exited(how) => Failure::Exited(how),
+        Exchange::TimedOut => Failure::TimedOut,
+    };
+    // The host answers a failed execution with 500 and no body.
+    Answer::failed(failure, Some(500), "")
+}
+
+fn answered(response: Response<Bytes>) -> Answer {
+    let status = response.status().as_u16();
+    let (head, body) = response.into_parts();
+    Answer {
+        outcome: outcome_of(status),
+        body,
+        status: Some(status),
+        headers: head.headers,
+        logs: Vec::new(),
+    }
+}
+
+fn environment(
+    blueprint: &Blueprint,
+    nest: &Nest,
+    port: u16,
+    root: &Path,
+) -> BTreeMap<String, String> {
     let (port, worker) = (port.to_string(), uuid());
-    let mut environment = start.environment.clone();
-    environment.extend(
-        [
-            (
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            ),
-            ("HOME", "/tmp"),
-            (AZURE_HANDLER_PORT, &port),
-            ("FUNCTIONS_CUSTOMHANDLER_WORKER_ID", &worker),
-            // The names of before 2020, which the host still sets.
-            ("FUNCTIONS_HTTPWORKER_PORT", &port),
-            ("FUNCTIONS_HTTPWORKER_ID", &worker),
-            ("FUNCTIONS_APP_ROOT_PATH", &root.to_string_lossy()),
-            ("FUNCTIONS_EXTENSION_VERSION", "~4"),
-            ("FUNCTIONS_WORKER_RUNTIME", "custom"),
-            ("WEBSITE_SITE_NAME", &start.cloud_name()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
-    environment
+    let own = [
+        (
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ),
+        ("HOME", "/tmp"),
+        (AZURE_HANDLER_PORT, port.as_str()),
+        ("FUNCTIONS_CUSTOMHANDLER_WORKER_ID", &worker),
+        // The names of before 2020, which the host still sets.
+        ("FUNCTIONS_HTTPWORKER_PORT", &port),
+        ("FUNCTIONS_HTTPWORKER_ID", &worker),
+        ("FUNCTIONS_APP_ROOT_PATH", &root.to_string_lossy()),
+        ("FUNCTIONS_EXTENSION_VERSION", "~4"),
+        ("FUNCTIONS_WORKER_RUNTIME", "custom"),
+        ("WEBSITE_SITE_NAME", &blueprint.name),
+    ];
+    nest.environment(blueprint, &own)
 }

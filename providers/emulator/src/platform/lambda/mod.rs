@@ -9,61 +9,64 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
+use hyper::HeaderMap;
 use mlfn_core::ProviderName;
 use serde_json::json;
 use tokio::time::sleep;
 
-use self::runtime_api::{Event, Phase, Reply, RuntimeApi};
-use super::{Answer, check_size, package_root, start_failed};
-use crate::identifiers::{since_epoch, trace_header, uuid};
+use self::runtime_api::{Handout, Phase, Reply, RuntimeApi};
+use super::{Answer, Event, check_size, package_root, start_failed};
+use crate::blueprint::{Blueprint, Nest};
+use crate::identifiers::{since_epoch, trace_header};
 use crate::process::{Process, Program};
-use crate::{EmulatorError, Exited, Failure, Outcome, Start, StartFailure};
+use crate::{EmulatorError, Exited, Failure, Outcome, StartFailure};
 
 /// Bytes of a request or an answer: 6 MiB and a little for the envelope, as the service's own
 /// messages say.
-const MAX_BYTES: usize = 6 * 1024 * 1024 + 100;
+pub(crate) const MAX_BYTES: usize = 6 * 1024 * 1024 + 100;
 
 /// The longest init phase. A function that takes longer is started again within the time-out of
 /// its first request, so that in the end the longer of the two counts.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// The account in the function's ARN: the one of AWS's own examples.
-const ACCOUNT: &str = "123456789012";
+pub(crate) const ACCOUNT: &str = "123456789012";
 
 /// The region when nobody chose one.
-const REGION: &str = "us-east-1";
+pub(crate) const REGION: &str = "us-east-1";
+
+/// The function's name as AWS writes it where a name must be unique.
+pub(crate) fn arn(region: Option<&str>, name: &str) -> String {
+    let region = region.unwrap_or(REGION);
+    format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{name}")
+}
 
 /// A function behind the Runtime API.
 #[derive(Debug)]
 pub(crate) struct Lambda {
     api: RuntimeApi,
     process: Process,
-    arn: String,
     timeout: Duration,
     /// An environment has one request at a time.
     turn: tokio::sync::Mutex<()>,
 }
 
 impl Lambda {
-    pub(crate) async fn start(start: &Start<'_>) -> Result<Self, EmulatorError> {
-        let root = package_root(start)?;
+    pub(crate) async fn start(blueprint: &Blueprint, nest: Nest) -> Result<Self, EmulatorError> {
+        let root = package_root(blueprint)?;
         let api = RuntimeApi::serve().await.map_err(machine)?;
         let program = Program {
             path: bootstrap(&root)?,
             arguments: Vec::new(),
-            environment: environment(start, &api.address(), &root),
+            environment: environment(blueprint, &nest, &api.address(), &root),
             folder: root,
         };
-        let process = Process::spawn(&program).await?;
-        initialise(&api, &process, start.timeout().max(INIT_LIMIT)).await?;
-        let region = start.region.unwrap_or(REGION);
-        let name = start.cloud_name();
+        let process = Process::spawn(&program, nest.sink).await?;
+        initialise(&api, &process, blueprint.timeout.max(INIT_LIMIT)).await?;
         Ok(Self {
             api,
             process,
-            arn: format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{name}"),
-            timeout: start.timeout(),
+            timeout: blueprint.timeout,
             turn: tokio::sync::Mutex::default(),
         })
     }
@@ -72,23 +75,21 @@ impl Lambda {
         &self.process
     }
 
-    pub(crate) async fn invoke(&self, payload: &[u8]) -> Result<Answer, EmulatorError> {
-        check_size(ProviderName::Aws, payload, MAX_BYTES)?;
+    pub(crate) async fn invoke(&self, event: Event) -> Result<Answer, EmulatorError> {
+        check_size(ProviderName::Aws, event.payload.len(), MAX_BYTES)?;
         let _turn = self.turn.lock().await;
         if let Some(how) = self.process.ended() {
             return Err(EmulatorError::Ended(how));
         }
-        let id = uuid();
-        let event = Event {
-            id: id.clone(),
+        let id = event.id.clone();
+        let handout = Handout {
+            event,
             deadline: since_epoch() + self.timeout,
-            arn: self.arn.clone(),
             trace: trace_header(),
-            payload: Bytes::copy_from_slice(payload),
         };
         Ok(tokio::select! {
             biased;
-            reply = self.api.hand_out(event) => replied(reply),
+            reply = self.api.hand_out(handout) => replied(reply),
             how = self.process.wait() => exited(&id, how),
             () = sleep(self.timeout) => {
                 self.process.kill().await;
@@ -139,49 +140,55 @@ async fn initialise(
 /// The variables that Lambda defines for OS-only runtimes
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>), except for
 /// credentials.
-fn environment(start: &Start<'_>, api: &str, root: &Path) -> BTreeMap<String, String> {
-    let name = start.cloud_name();
-    let region = start.region.unwrap_or(REGION);
+fn environment(
+    blueprint: &Blueprint,
+    nest: &Nest,
+    api: &str,
+    root: &Path,
+) -> BTreeMap<String, String> {
+    let name = blueprint.name.as_str();
+    let region = blueprint.region.as_deref().unwrap_or(REGION);
     let root = root.to_string_lossy();
     let libraries =
         format!("/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:{root}:{root}/lib:/opt/lib");
-    let mut environment = start.environment.clone();
-    environment.extend(
-        [
-            ("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
-            ("LANG", "en_US.UTF-8"),
-            ("TZ", ":UTC"),
-            ("LD_LIBRARY_PATH", libraries.as_str()),
-            ("LAMBDA_TASK_ROOT", &root),
-            ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
-            ("_HANDLER", "handler"),
-            ("AWS_LAMBDA_RUNTIME_API", api),
-            ("AWS_LAMBDA_FUNCTION_NAME", &name),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-            (
-                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-                &start.memory.as_mib().to_string(),
-            ),
-            ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
-            ("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{name}")),
-            ("AWS_LAMBDA_LOG_STREAM_NAME", "local"),
-            ("AWS_REGION", region),
-            ("AWS_DEFAULT_REGION", region),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
-    environment
+    let kind = match nest.is_provisioned {
+        true => "provisioned-concurrency",
+        false => "on-demand",
+    };
+    let own = [
+        ("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
+        ("LANG", "en_US.UTF-8"),
+        ("TZ", ":UTC"),
+        ("LD_LIBRARY_PATH", libraries.as_str()),
+        ("LAMBDA_TASK_ROOT", &root),
+        ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
+        ("_HANDLER", "handler"),
+        ("AWS_LAMBDA_RUNTIME_API", api),
+        ("AWS_LAMBDA_FUNCTION_NAME", name),
+        ("AWS_LAMBDA_FUNCTION_VERSION", &blueprint.version),
+        (
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+            &blueprint.memory.as_mib().to_string(),
+        ),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", kind),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{name}")),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", &nest.stream),
+        ("AWS_REGION", region),
+        ("AWS_DEFAULT_REGION", region),
+    ];
+    nest.environment(blueprint, &own)
 }
 
 fn replied(reply: Reply) -> Answer {
     match reply {
         Reply::Response(body) => Answer {
             outcome: Outcome::Success,
-            body: body.to_vec(),
+            body,
             status: None,
+            headers: HeaderMap::new(),
             logs: Vec::new(),
         },
-        Reply::Error(body) => Answer::failed(Failure::Reported, None, body.to_vec()),
+        Reply::Error(body) => Answer::failed(Failure::Reported, None, body),
         Reply::TooLarge => failed(
             Failure::ResponseTooLarge,
             "Function.ResponseSizeTooLarge",

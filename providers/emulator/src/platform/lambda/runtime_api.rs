@@ -19,19 +19,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::MAX_BYTES;
+use super::{Event, MAX_BYTES};
 
 const PREFIX: &str = "/2018-06-01/runtime/";
 
 /// A request for the function, with what the runtime is told about it.
 #[derive(Debug)]
-pub(super) struct Event {
-    pub(super) id: String,
+pub(super) struct Handout {
+    pub(super) event: Event,
     /// Since 1970.
     pub(super) deadline: Duration,
-    pub(super) arn: String,
     pub(super) trace: String,
-    pub(super) payload: Bytes,
 }
 
 /// What the runtime posted for an event.
@@ -56,14 +54,14 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct RuntimeApi {
     address: SocketAddr,
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<Handout>,
     shared: Arc<Shared>,
     _server: JoinSet<()>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    events: tokio::sync::Mutex<mpsc::Receiver<Event>>,
+    events: tokio::sync::Mutex<mpsc::Receiver<Handout>>,
     phase: watch::Sender<Phase>,
     running: Mutex<Option<Running>>,
 }
@@ -111,14 +109,14 @@ impl RuntimeApi {
     }
 
     /// Gives `event` to the runtime and waits for its reply; for ever, if it does not reply.
-    pub(super) async fn hand_out(&self, event: Event) -> Reply {
+    pub(super) async fn hand_out(&self, handout: Handout) -> Reply {
         let (reply, replied) = oneshot::channel();
         self.shared.set_running(Some(Running {
-            id: event.id.clone(),
+            id: handout.event.id.clone(),
             reply,
         }));
         // Both ends live as long as this does, and the sender of the reply is only ever used.
-        let _ = self.events.send(event).await;
+        let _ = self.events.send(handout).await;
         match replied.await {
             Ok(reply) => reply,
             Err(_) => std::future::pending().await,
@@ -182,23 +180,31 @@ impl Shared {
             starting
         };
         self.phase.send_if_modified(ready);
-        let Some(event) = self.events.lock().await.recv().await else {
+        let Some(handout) = self.events.lock().await.recv().await else {
             return refusal(
                 StatusCode::GONE,
                 "Shutdown",
                 "the function is being stopped",
             );
         };
-        let response = Response::builder()
+        let Handout {
+            event,
+            deadline,
+            trace,
+        } = handout;
+        let mut response = Response::builder()
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", event.id)
             .header(
                 "lambda-runtime-deadline-ms",
-                event.deadline.as_millis().to_string(),
+                deadline.as_millis().to_string(),
             )
             .header("lambda-runtime-invoked-function-arn", event.arn)
-            .header("lambda-runtime-trace-id", event.trace)
-            .body(Full::from(event.payload));
+            .header("lambda-runtime-trace-id", trace);
+        if let Some(context) = event.client_context {
+            response = response.header("lambda-runtime-client-context", context);
+        }
+        let response = response.body(Full::from(event.payload));
         response.unwrap_or_else(|error| {
             let message = error.to_string();
             refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &message)
