@@ -2,8 +2,8 @@
 //!
 //! Data flows one way through these types: the manifest crate makes a [`Service`], the package
 //! crate makes an [`Artifact`] of each of its functions, a [`Provider`] says what its cloud
-//! allows and how a package has to look there, a [`Cloud`] lowers both to [`Resource`]s, the
-//! engine makes a [`Plan`] of them, and a [`Session`] carries it out.
+//! allows and how a package has to look there and [lowers](Lower) both to [`Resource`]s, the engine
+//! makes a [`Plan`] of them, and the [`Session`] of a [`Cloud`] carries it out.
 //!
 //! This crate does no I/O, reads no clock and no environment, and has no async runtime.
 
@@ -47,7 +47,7 @@ pub use schedule::{Untranslatable, check_schedule, read_cron};
 pub use service::{
     Architecture, EnvironmentValue, Function, InputSpec, OutputSpec, SecretRef, Service,
 };
-pub use session::{Access, Address, Call, Cloud, Inputs, Observed, Ownership, Session};
+pub use session::{Access, Address, Call, Cloud, Inputs, Lower, Observed, Ownership, Session};
 pub use trigger::{
     HttpAuth, HttpMethod, HttpTrigger, QueueTrigger, Schedule, ScheduleTrigger, StorageTrigger,
     StreamSource, StreamStart, StreamTrigger, TopicTrigger, Trigger,

@@ -13,16 +13,20 @@ use crate::{
     ServiceName, StageName, Value,
 };
 
-/// A provider that can deploy: what it answers without credentials, and how to connect.
-#[async_trait]
-pub trait Cloud: Provider {
-    /// Every kind of resource that [`Cloud::lower`] may use.
+/// A provider that knows what its cloud has to hold. It needs no credentials for that, so that
+/// plans can be looked at, and the local twin can imitate the cloud, without any.
+pub trait Lower: Provider {
+    /// Every kind of resource that [`Lower::lower`] may use.
     fn kinds(&self) -> &'static [KindSpec];
 
     /// The resources that make `service` run. `artifacts` has one for each function, in their
     /// order. Called after [`Provider::check`] found no error; pure and total.
     fn lower(&self, service: &Service, artifacts: &[Artifact]) -> Vec<Resource>;
+}
 
+/// A provider that can deploy.
+#[async_trait]
+pub trait Cloud: Lower {
     /// Finds credentials and makes sure that they are good.
     async fn connect(&self, access: &Access) -> Result<Box<dyn Session>, ProviderError>;
 }
