@@ -142,7 +142,8 @@ impl fmt::Debug for Call<'_> {
 }
 
 /// The fields of a resource, with every reference replaced by what it refers to: no
-/// [`Value::AfterApply`], [`Value::Text`] or [`Value::Masked`] is in here.
+/// [`Value::AfterApply`], [`Value::Text`] or [`Value::Masked`] is in here. (In an update by a
+/// rollback, a sensitive field that does not change may be missing: nobody kept its value.)
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Inputs(BTreeMap<String, Value>);
 

@@ -86,7 +86,13 @@ pub enum Run {
 impl Run {
     /// Whether everything was done.
     pub fn is_complete(&self) -> bool {
-        matches!(self, Self::Ended(Ok(Outcome { status: Status::Complete, .. })))
+        matches!(
+            self,
+            Self::Ended(Ok(Outcome {
+                status: Status::Complete,
+                ..
+            }))
+        )
     }
 
     /// What came of it.
@@ -170,12 +176,14 @@ impl<'a> Bench<'a> {
 
     /// Makes a plan.
     pub async fn plan(&self, request: &Request) -> Result<Plan, EngineError> {
-        self.with_engine(async |engine| engine.plan(request).await).await
+        self.with_engine(async |engine| engine.plan(request).await)
+            .await
     }
 
     /// Applies a plan.
     pub async fn apply(&self, plan: &Plan, freshness: Freshness) -> Result<Outcome, EngineError> {
-        self.with_engine(async |engine| engine.apply(plan, freshness).await).await
+        self.with_engine(async |engine| engine.apply(plan, freshness).await)
+            .await
     }
 
     /// What is recorded.
@@ -184,7 +192,9 @@ impl<'a> Bench<'a> {
     ///
     /// If that cannot be read: no run may leave a damaged state.
     pub async fn state(&self) -> Option<State> {
-        self.with_engine(async |engine| engine.state().await).await.expect("a sound state")
+        self.with_engine(async |engine| engine.state().await)
+            .await
+            .expect("a sound state")
     }
 
     /// What asks for a variant.
@@ -206,7 +216,10 @@ impl<'a> Bench<'a> {
         cancel: &'b Cancel,
         events: &'b (dyn Fn(&Event<'_>) + Send + Sync),
     ) -> Engine<'b> {
-        let settings = Settings { root: self.twin.root(), ..Settings::default() };
+        let settings = Settings {
+            root: self.twin.root(),
+            ..Settings::default()
+        };
         Engine {
             service: &self.service,
             stage: &self.stage,
@@ -222,7 +235,9 @@ impl<'a> Bench<'a> {
 
     fn note(&self, event: &Event<'_>) {
         if let Event::Disagrees { id, differences } = event {
-            let lines = differences.iter().map(|difference| format!("{id}: {difference}"));
+            let lines = differences
+                .iter()
+                .map(|difference| format!("{id}: {difference}"));
             guard(&self.disagreements).extend(lines);
         }
     }
@@ -255,7 +270,10 @@ pub struct FakeTwin {
 impl FakeTwin {
     /// Whose code files are in `root`; [`FakeTwin::write_codes`] puts them there.
     pub fn new(cloud: crate::fake::FakeCloud, root: &Path) -> Self {
-        Self { cloud: Arc::new(cloud), root: root.to_owned() }
+        Self {
+            cloud: Arc::new(cloud),
+            root: root.to_owned(),
+        }
     }
 
     /// Writes the code files that [`Twin::wanted`] names, and more.
@@ -301,7 +319,10 @@ impl Twin for FakeTwin {
         match variant {
             Variant::Renamed => {
                 let renamed = |(name, f)| (format!("{name}-new"), f);
-                service.functions = std::mem::take(&mut service.functions).into_iter().map(renamed).collect();
+                service.functions = std::mem::take(&mut service.functions)
+                    .into_iter()
+                    .map(renamed)
+                    .collect();
             }
             Variant::Smaller => service = crate::fake::FakeService::small(),
             Variant::Replaced => service.bucket = Some(("there".to_owned(), "x".to_owned())),
@@ -312,8 +333,14 @@ impl Twin for FakeTwin {
 
     async fn inventory(&self) -> Vec<String> {
         let ours = Some(("s".to_owned(), "dev".to_owned()));
-        let things = self.cloud.things().into_iter().filter(|(_, thing)| thing.tags == ours);
-        things.map(|(id, thing)| format!("{id} {}", thing.name)).collect()
+        let things = self
+            .cloud
+            .things()
+            .into_iter()
+            .filter(|(_, thing)| thing.tags == ours);
+        things
+            .map(|(id, thing)| format!("{id} {}", thing.name))
+            .collect()
     }
 
     async fn tamper(&self) {

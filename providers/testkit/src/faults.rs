@@ -6,9 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mlfn_core::{
-    Address, BoxError, Call, Failure, Observed, ProviderError, Recorded, Session,
-};
+use mlfn_core::{Address, BoxError, Call, Failure, Observed, ProviderError, Recorded, Session};
 use mlfn_engine::state::{Document, StateStore, StoreError, Tag, Versioned};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -54,8 +52,12 @@ impl Refusal {
     pub fn error(self) -> ProviderError {
         let why = "injected".to_owned();
         let failure = match self {
-            Self::Throttled => Failure::Throttled { after: Some(Duration::from_secs(1)) },
-            Self::Unreachable => Failure::Unreachable { endpoint: "cloud:443".to_owned() },
+            Self::Throttled => Failure::Throttled {
+                after: Some(Duration::from_secs(1)),
+            },
+            Self::Unreachable => Failure::Unreachable {
+                endpoint: "cloud:443".to_owned(),
+            },
             Self::Conflict => Failure::Conflict { why },
             Self::Denied => Failure::PermissionDenied {
                 action: "fake:Do".to_owned(),
@@ -141,7 +143,13 @@ pub struct FaultySession<'a> {
 impl<'a> FaultySession<'a> {
     /// Around another one.
     pub fn new(inner: &'a dyn Session, surroundings: &'a dyn Surroundings, script: Script) -> Self {
-        Self { inner, injector: Injector { surroundings, state: Mutex::new((0, script)) } }
+        Self {
+            inner,
+            injector: Injector {
+                surroundings,
+                state: Mutex::new((0, script)),
+            },
+        }
     }
 
     /// The number of calls that would change the cloud.
@@ -161,7 +169,9 @@ impl Session for FaultySession<'_> {
     }
 
     async fn create(&self, call: &Call<'_>) -> Result<Observed, ProviderError> {
-        self.injector.make(self.inner.create(call), Refusal::error).await
+        self.injector
+            .make(self.inner.create(call), Refusal::error)
+            .await
     }
 
     async fn update(
@@ -170,11 +180,15 @@ impl Session for FaultySession<'_> {
         prior: &Recorded,
         changed: &BTreeSet<String>,
     ) -> Result<Observed, ProviderError> {
-        self.injector.make(self.inner.update(call, prior, changed), Refusal::error).await
+        self.injector
+            .make(self.inner.update(call, prior, changed), Refusal::error)
+            .await
     }
 
     async fn delete(&self, prior: &Recorded) -> Result<(), ProviderError> {
-        self.injector.make(self.inner.delete(prior), Refusal::error).await
+        self.injector
+            .make(self.inner.delete(prior), Refusal::error)
+            .await
     }
 
     async fn probe(&self, call: &Call<'_>, request: &Json) -> Result<(), ProviderError> {
@@ -195,7 +209,13 @@ impl<'a> FaultyStore<'a> {
         surroundings: &'a dyn Surroundings,
         script: Script,
     ) -> Self {
-        Self { inner, injector: Injector { surroundings, state: Mutex::new((0, script)) } }
+        Self {
+            inner,
+            injector: Injector {
+                surroundings,
+                state: Mutex::new((0, script)),
+            },
+        }
     }
 
     /// The number of writes of the state.
@@ -226,7 +246,11 @@ impl StateStore for FaultyStore<'_> {
         }
         let refuse = |_| {
             let source: BoxError = "injected".into();
-            StoreError::Failed { action: "write", place: self.place(document), source }
+            StoreError::Failed {
+                action: "write",
+                place: self.place(document),
+                source,
+            }
         };
         self.injector.make(write, refuse).await
     }

@@ -31,7 +31,12 @@ impl TestHost {
     /// For real servers, whose answers take real time: sleeps take that many times less.
     pub fn faster(seed: u64, speed: u32) -> Self {
         let chance = Mutex::new(fastrand::Rng::with_seed(seed));
-        Self { start: Instant::now(), speed, chance, process: AtomicU32::new(1) }
+        Self {
+            start: Instant::now(),
+            speed,
+            chance,
+            process: AtomicU32::new(1),
+        }
     }
 
     /// The running process ends, without giving anything back, and another one starts.
@@ -60,7 +65,11 @@ impl Host for TestHost {
 
     fn process(&self) -> Process {
         let pid = self.process.load(Ordering::Relaxed);
-        Process { host: "test".to_owned(), machine: "test".to_owned(), pid }
+        Process {
+            host: "test".to_owned(),
+            machine: "test".to_owned(),
+            pid,
+        }
     }
 
     fn has_ended(&self, pid: u32) -> bool {

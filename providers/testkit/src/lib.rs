@@ -11,7 +11,10 @@
 //! - [`fake`]: a cloud in memory
 //! - [`victim`]: a process that is killed
 
-#![expect(clippy::expect_used, reason = "only tests use this crate; it panics as assertions do")]
+#![expect(
+    clippy::expect_used,
+    reason = "only tests use this crate; it panics as assertions do"
+)]
 
 pub mod bench;
 pub mod contract;
@@ -289,7 +292,11 @@ where
 /// If there is no runtime.
 pub fn run<T>(work: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
+    let runtime = builder
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
     runtime.block_on(work)
 }
 

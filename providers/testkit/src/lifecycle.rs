@@ -25,8 +25,13 @@ pub trait Lab: Send + Sync {
 }
 
 /// Every variant that a service can be brought to.
-const VARIANTS: [Variant; 5] =
-    [Variant::First, Variant::Updated, Variant::Replaced, Variant::Renamed, Variant::Smaller];
+const VARIANTS: [Variant; 5] = [
+    Variant::First,
+    Variant::Updated,
+    Variant::Replaced,
+    Variant::Renamed,
+    Variant::Smaller,
+];
 
 /// The whole contract.
 pub async fn all(lab: &dyn Lab) {
@@ -51,13 +56,25 @@ pub async fn a_second_deploy_changes_nothing(lab: &dyn Lab) {
     let bench = Bench::new(&*twin, lab.host());
     let first = bench.request(Variant::First);
     let plans = (bench.plan(&first).await, bench.plan(&first).await);
-    let bytes = |plan: Result<_, EngineError>| plan_file::write(&plan.expect("a plan")).expect("bytes");
-    assert_eq!(bytes(plans.0), bytes(plans.1), "the same input, another plan");
+    let bytes =
+        |plan: Result<_, EngineError>| plan_file::write(&plan.expect("a plan")).expect("bytes");
+    assert_eq!(
+        bytes(plans.0),
+        bytes(plans.1),
+        "the same input, another plan"
+    );
     bench.deploy(&first).await;
-    assert!(!twin.inventory().await.is_empty(), "nothing was made, or nothing has tags");
+    assert!(
+        !twin.inventory().await.is_empty(),
+        "nothing was made, or nothing has tags"
+    );
     let (run, calls, writes) = bench.counted(&first, Faults::default()).await;
     assert!(run.is_complete(), "{run:?}");
-    assert_eq!((calls, writes), (0, 0), "changing calls and writes of the state");
+    assert_eq!(
+        (calls, writes),
+        (0, 0),
+        "changing calls and writes of the state"
+    );
     ends_well(&bench, Variant::First).await;
 }
 
@@ -82,12 +99,27 @@ pub async fn drift_is_shown_and_put_right_or_kept(lab: &dyn Lab) {
     let first = bench.request(Variant::First);
     bench.deploy(&first).await;
     twin.tamper().await;
-    let keep = Request { drift: DriftPolicy::Keep, ..first.clone() };
+    let keep = Request {
+        drift: DriftPolicy::Keep,
+        ..first.clone()
+    };
     let kept = bench.plan(&keep).await.expect("a plan");
-    assert!(kept.is_empty(), "keeping changes something: {:?}", kept.changes);
-    assert!(kept.drift.iter().any(|drift| drift.outcome == DriftOutcome::Kept), "not shown");
+    assert!(
+        kept.is_empty(),
+        "keeping changes something: {:?}",
+        kept.changes
+    );
+    assert!(
+        kept.drift
+            .iter()
+            .any(|drift| drift.outcome == DriftOutcome::Kept),
+        "not shown"
+    );
     let plan = bench.plan(&first).await.expect("a plan");
-    assert!(!plan.drift.is_empty() && !plan.is_empty(), "the drift is not seen");
+    assert!(
+        !plan.drift.is_empty() && !plan.is_empty(),
+        "the drift is not seen"
+    );
     bench.deploy(&first).await;
     ends_well(&bench, Variant::First).await;
 }
@@ -101,7 +133,11 @@ pub async fn what_is_ours_is_adopted_without_a_state(lab: &dyn Lab) {
     let before = twin.inventory().await;
     let bench = bench.with_store(MemoryStore::new());
     bench.deploy(&first).await;
-    assert_eq!(before, twin.inventory().await, "something was made twice, or lost");
+    assert_eq!(
+        before,
+        twin.inventory().await,
+        "something was made twice, or lost"
+    );
     ends_well(&bench, Variant::First).await;
 }
 
@@ -110,8 +146,13 @@ pub async fn what_others_own_is_left_alone(lab: &dyn Lab) {
     let twin = lab.fresh().await;
     twin.occupy().await;
     let bench = Bench::new(&*twin, lab.host());
-    let error = bench.plan(&bench.request(Variant::First)).await.expect_err("taken");
-    let EngineError::Plan(PlanError::Foreign { foreign }) = &error else { panic!("{error:?}") };
+    let error = bench
+        .plan(&bench.request(Variant::First))
+        .await
+        .expect_err("taken");
+    let EngineError::Plan(PlanError::Foreign { foreign }) = &error else {
+        panic!("{error:?}")
+    };
     assert_eq!(foreign.len(), 1, "{foreign:?}");
     assert!(error.hint().is_some());
     bench.deploy(&Request::remove()).await;
@@ -122,13 +163,21 @@ pub async fn what_others_own_is_left_alone(lab: &dyn Lab) {
 pub async fn a_refusal_says_what_is_missing(lab: &dyn Lab) {
     let twin = lab.fresh().await;
     let bench = Bench::new(&*twin, lab.host());
-    let run = bench.run(&bench.request(Variant::First), at(2, Fault::Fail(Refusal::Denied))).await;
+    let run = bench
+        .run(
+            &bench.request(Variant::First),
+            at(2, Fault::Fail(Refusal::Denied)),
+        )
+        .await;
     let outcome = run.outcome();
     assert_eq!(outcome.status, Status::Failed, "{outcome:?}");
     let failed = |outcome: &Outcome| outcome.failed.first().and_then(|f| f.error.hint());
     let hint = failed(&outcome).expect("a hint");
     assert!(hint.contains("fake:Do"), "{hint}");
-    let request = outcome.failed[0].error.provider().and_then(|e| e.request_id.clone());
+    let request = outcome.failed[0]
+        .error
+        .provider()
+        .and_then(|e| e.request_id.clone());
     assert_eq!(request.as_deref(), Some("injected-1"));
     ends_well(&bench, Variant::First).await;
 }
@@ -137,9 +186,11 @@ pub async fn a_refusal_says_what_is_missing(lab: &dyn Lab) {
 pub async fn a_throttle_storm_passes(lab: &dyn Lab) {
     let twin = lab.fresh().await;
     let bench = Bench::new(&*twin, lab.host());
-    let storm: Script =
-        Box::new(|call| (call % 4 != 0).then_some(Fault::Fail(Refusal::Throttled)));
-    let faults = Faults { session: Some(storm), store: None };
+    let storm: Script = Box::new(|call| (call % 4 != 0).then_some(Fault::Fail(Refusal::Throttled)));
+    let faults = Faults {
+        session: Some(storm),
+        store: None,
+    };
     let run = bench.run(&bench.request(Variant::First), faults).await;
     assert!(run.is_complete(), "{run:?}");
     ends_well(&bench, Variant::First).await;
@@ -151,11 +202,17 @@ pub async fn a_failed_health_check_leaves_the_old_one_serving(lab: &dyn Lab) {
     let bench = Bench::new(&*twin, lab.host());
     bench.deploy(&bench.request(Variant::First)).await;
     let serving = pointers(&bench).await;
-    let outcome = bench.run(&bench.request(Variant::Broken), Faults::default()).await.outcome();
+    let outcome = bench
+        .run(&bench.request(Variant::Broken), Faults::default())
+        .await
+        .outcome();
     assert_eq!(outcome.status, Status::Failed, "{outcome:?}");
     let unhealthy = |error: &ProviderError| matches!(error.failure, Failure::Unhealthy { .. });
     assert!(
-        outcome.failed.iter().all(|f| f.error.provider().is_some_and(unhealthy)),
+        outcome
+            .failed
+            .iter()
+            .all(|f| f.error.provider().is_some_and(unhealthy)),
         "{:?}",
         outcome.failed
     );
@@ -166,8 +223,14 @@ pub async fn a_failed_health_check_leaves_the_old_one_serving(lab: &dyn Lab) {
 /// What the resources with a health check were set to.
 async fn pointers(bench: &Bench<'_>) -> Vec<mlfn_core::Recorded> {
     let state = bench.state().await.expect("a state");
-    let probed = bench.twin.wanted(Variant::First).into_iter().filter(|r| r.probe.is_some());
-    probed.filter_map(|resource| state.resources.get(&resource.id).cloned()).collect()
+    let probed = bench
+        .twin
+        .wanted(Variant::First)
+        .into_iter()
+        .filter(|r| r.probe.is_some());
+    probed
+        .filter_map(|resource| state.resources.get(&resource.id).cloned())
+        .collect()
 }
 
 /// One step back.
@@ -178,7 +241,9 @@ pub async fn a_rollback_brings_the_earlier_one_back(lab: &dyn Lab) {
     let updated = bench.deploy(&bench.request(Variant::Updated)).await;
     assert_eq!(updated.deployment, Some(2));
     // A token of the first deployment is a secret that nobody kept, so that deploying is the way.
-    let request = bench.with_engine(async |engine| engine.rollback(None).await).await;
+    let request = bench
+        .with_engine(async |engine| engine.rollback(None).await)
+        .await;
     let request = request.expect("a way back");
     assert_eq!(request.purpose, Purpose::Rollback { to: 1 });
     match bench.plan(&request).await {
@@ -200,10 +265,16 @@ pub async fn a_stale_plan_is_refused(lab: &dyn Lab) {
     let early = bench.plan(&first).await.expect("a plan");
     bench.deploy(&first).await;
     stale(bench.apply(&early, Freshness::State).await);
-    let plan = bench.plan(&bench.request(Variant::Updated)).await.expect("a plan");
+    let plan = bench
+        .plan(&bench.request(Variant::Updated))
+        .await
+        .expect("a plan");
     twin.tamper().await;
     stale(bench.apply(&plan, Freshness::Cloud).await);
-    let plan = bench.plan(&bench.request(Variant::Updated)).await.expect("a plan");
+    let plan = bench
+        .plan(&bench.request(Variant::Updated))
+        .await
+        .expect("a plan");
     let bytes = plan_file::write(&plan).expect("bytes");
     let plan = plan_file::read(&bytes).expect("a plan");
     let outcome = bench.apply(&plan, Freshness::Cloud).await.expect("applies");
@@ -222,9 +293,11 @@ fn stale(result: Result<Outcome, EngineError>) {
 /// Each call that changes the cloud fails, loses its answer, is the last one of a process, or is
 /// interrupted; in a first deploy, and in one that changes and replaces.
 pub async fn any_call_may_go_wrong(lab: &dyn Lab) {
-    for (from, to) in
-        [(None, Variant::First), (Some(Variant::First), Variant::Updated), (Some(Variant::First), Variant::Replaced)]
-    {
+    for (from, to) in [
+        (None, Variant::First),
+        (Some(Variant::First), Variant::Updated),
+        (Some(Variant::First), Variant::Replaced),
+    ] {
         for fault in faults() {
             each(lab, from, to, |call| at(call, fault.clone())).await;
         }
@@ -233,10 +306,16 @@ pub async fn any_call_may_go_wrong(lab: &dyn Lab) {
 
 /// Each write of the state fails, loses its answer, or is the last one of a process.
 pub async fn any_write_of_the_state_may_go_wrong(lab: &dyn Lab) {
-    for (from, to) in [(None, Variant::First), (Some(Variant::First), Variant::Replaced)] {
+    for (from, to) in [
+        (None, Variant::First),
+        (Some(Variant::First), Variant::Replaced),
+    ] {
         for fault in faults() {
-            each(lab, from, to, |write| Faults { session: None, store: Some(once(write, fault.clone())) })
-                .await;
+            each(lab, from, to, |write| Faults {
+                session: None,
+                store: Some(once(write, fault.clone())),
+            })
+            .await;
         }
     }
 }
@@ -248,10 +327,16 @@ pub async fn a_removal_may_go_wrong_at_any_call(lab: &dyn Lab) {
             let twin = lab.fresh().await;
             let bench = Bench::new(&*twin, lab.host());
             bench.deploy(&bench.request(Variant::First)).await;
-            let (run, calls, _) = bench.counted(&Request::remove(), at(call, fault.clone())).await;
+            let (run, calls, _) = bench
+                .counted(&Request::remove(), at(call, fault.clone()))
+                .await;
             sound(&run);
             bench.deploy(&Request::remove()).await;
-            assert_eq!(twin.inventory().await, Vec::<String>::new(), "{fault:?} at {call}");
+            assert_eq!(
+                twin.inventory().await,
+                Vec::<String>::new(),
+                "{fault:?} at {call}"
+            );
             if calls < call {
                 break;
             }
@@ -306,10 +391,16 @@ async fn ends_well(bench: &Bench<'_>, variant: Variant) {
     bench.deploy(&bench.request(variant)).await;
     settled(bench, variant).await;
     bench.deploy(&Request::remove()).await;
-    assert_eq!(bench.twin.inventory().await, Vec::<String>::new(), "left behind");
+    assert_eq!(
+        bench.twin.inventory().await,
+        Vec::<String>::new(),
+        "left behind"
+    );
     let state = bench.state().await;
     assert!(
-        state.is_none_or(|s| s.resources.is_empty() && s.superseded.is_empty() && s.pending.is_empty()),
+        state.is_none_or(|s| s.resources.is_empty()
+            && s.superseded.is_empty()
+            && s.pending.is_empty()),
         "the state remembers what is not there"
     );
 }
@@ -319,16 +410,35 @@ async fn settled(bench: &Bench<'_>, variant: Variant) {
     let plan = bench.plan(&bench.request(variant)).await.expect("a plan");
     let left: Vec<String> = plan
         .effective()
-        .map(|change| format!("{} {}: {} {:?}", change.action.as_str(), change.id, change.reason, change.fields))
+        .map(|change| {
+            format!(
+                "{} {}: {} {:?}",
+                change.action.as_str(),
+                change.id,
+                change.reason,
+                change.fields
+            )
+        })
         .collect();
     assert_eq!(left, Vec::<String>::new(), "left to do");
-    assert!(plan.changes.iter().all(|change| change.action == Action::Keep));
-    assert_eq!(*guard(&bench.disagreements), Vec::<String>::new(), "not what was set");
+    assert!(
+        plan.changes
+            .iter()
+            .all(|change| change.action == Action::Keep)
+    );
+    assert_eq!(
+        *guard(&bench.disagreements),
+        Vec::<String>::new(),
+        "not what was set"
+    );
 }
 
 /// At one call to the cloud.
 fn at(call: u32, fault: Fault) -> Faults {
-    Faults { session: Some(once(call, fault)), store: None }
+    Faults {
+        session: Some(once(call, fault)),
+        store: None,
+    }
 }
 
 fn once(number: u32, fault: Fault) -> Script {

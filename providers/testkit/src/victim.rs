@@ -5,13 +5,15 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use mlfn_core::Release;
-use mlfn_engine::state::{Document, LocalStore, Lock, LockError, LockPolicy, Locksmith, StateStore as _};
+use mlfn_engine::state::{
+    Document, LocalStore, Lock, LockError, LockPolicy, Locksmith, StateStore as _,
+};
 use mlfn_engine::{Cancel, Engine, Host as _, Request, Settings, Status, SystemHost};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{FakeTwin, Twin as _, Variant};
-use crate::faults::{Fault, FaultySession, FaultyStore, Script, Surroundings};
 use crate::fake::FakeCloud;
+use crate::faults::{Fault, FaultySession, FaultyStore, Script, Surroundings};
 use crate::name;
 
 /// What a victim does.
@@ -84,10 +86,17 @@ pub fn state_folder(folder: &Path) -> PathBuf {
 pub fn main() {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).expect("an order");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
     let runtime = runtime.expect("a runtime");
     match serde_json::from_str(&line).expect("an order") {
-        Order::Deploy { folder, variant, call, write } => {
+        Order::Deploy {
+            folder,
+            variant,
+            call,
+            write,
+        } => {
             runtime.block_on(deploy(&folder, variant, script(call), script(write)));
         }
         Order::Race { folder, rounds } => runtime.block_on(race(&folder, rounds)),
@@ -96,7 +105,11 @@ pub fn main() {
 }
 
 fn script(at: Option<(u32, Fault)>) -> Script {
-    Box::new(move |number| at.as_ref().filter(|(at, _)| *at == number).map(|(_, fault)| fault.clone()))
+    Box::new(move |number| {
+        at.as_ref()
+            .filter(|(at, _)| *at == number)
+            .map(|(_, fault)| fault.clone())
+    })
 }
 
 async fn deploy(folder: &Path, step: Option<Step>, calls: Script, writes: Script) {
@@ -115,7 +128,10 @@ async fn deploy(folder: &Path, step: Option<Step>, calls: Script, writes: Script
         host: &host,
         events: &|_| (),
         cancel: &cancel,
-        settings: Settings { root: folder.to_owned(), ..Settings::default() },
+        settings: Settings {
+            root: folder.to_owned(),
+            ..Settings::default()
+        },
     };
     let request = match step {
         Some(step) => Request::deploy(twin.wanted(step.variant()), Release::default()),
@@ -142,14 +158,29 @@ impl Surroundings for Suicide {
 async fn race(folder: &Path, rounds: u32) {
     let (store, host) = (LocalStore::new(folder), SystemHost::new());
     let patience = std::time::Duration::from_secs(120);
-    let policy = LockPolicy { patience, ..LockPolicy::default() };
-    let locksmith = Locksmith { store: &store, host: &host, policy: &policy };
+    let policy = LockPolicy {
+        patience,
+        ..LockPolicy::default()
+    };
+    let locksmith = Locksmith {
+        store: &store,
+        host: &host,
+        policy: &policy,
+    };
     for _ in 0..rounds {
-        let lease = locksmith.take("racer", "race").await.expect("the lock in the end");
+        let lease = locksmith
+            .take("racer", "race")
+            .await
+            .expect("the lock in the end");
         let inside = folder.join("inside");
-        fs_err::OpenOptions::new().create_new(true).write(true).open(&inside).expect("nobody else");
+        fs_err::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .open(&inside)
+            .expect("nobody else");
         let counter = folder.join("counter");
-        let count = fs_err::read_to_string(&counter).map_or(0, |text| text.parse().expect("a number"));
+        let count =
+            fs_err::read_to_string(&counter).map_or(0, |text| text.parse().expect("a number"));
         fs_err::write(&counter, (count + 1_u32).to_string()).expect("writes");
         fs_err::remove_file(&inside).expect("removes");
         locksmith.release(lease).await.expect("releases");
@@ -159,16 +190,24 @@ async fn race(folder: &Path, rounds: u32) {
 async fn take(folder: &Path) {
     let (store, host) = (LocalStore::new(folder), SystemHost::new());
     let policy = LockPolicy::default();
-    let locksmith = Locksmith { store: &store, host: &host, policy: &policy };
+    let locksmith = Locksmith {
+        store: &store,
+        host: &host,
+        policy: &policy,
+    };
     let taken = locksmith.take("taker", "race").await;
     let word = match &taken {
         Ok(_) => "taken\n",
         Err(LockError::Held { .. }) => "held\n",
         Err(error) => panic!("{error:?}"),
     };
-    std::io::stdout().write_all(word.as_bytes()).expect("somebody listens");
+    std::io::stdout()
+        .write_all(word.as_bytes())
+        .expect("somebody listens");
     // The other end closes when all have answered.
-    std::io::stdin().read_to_end(&mut Vec::new()).expect("an end");
+    std::io::stdin()
+        .read_to_end(&mut Vec::new())
+        .expect("an end");
 }
 
 /// Leaves a lock of a process that has ended.
@@ -193,5 +232,8 @@ pub async fn leave_lock(folder: &Path, pid: u32) {
     let bytes = serde_json::to_vec(&lock).expect("plain data");
     let found = store.read(Document::Lock).await.expect("reads");
     let tag = found.map(|found| found.tag);
-    store.write(Document::Lock, &bytes, tag.as_ref()).await.expect("writes");
+    store
+        .write(Document::Lock, &bytes, tag.as_ref())
+        .await
+        .expect("writes");
 }

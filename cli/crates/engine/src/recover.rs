@@ -57,7 +57,7 @@ pub(crate) fn view(state: Option<&State>, kinds: &[KindSpec], seen: &Seen) -> Vi
     };
     for intent in orphans(state) {
         match seen.ours(&intent.id, &intent.remote_name) {
-            Some(observed) => view.add(orphan(intent, observed)),
+            Some(observed) => view.add(orphan(intent, kinds, observed)),
             None => view.absent.push(intent.clone()),
         }
     }
@@ -102,8 +102,14 @@ fn known(recorded: &Recorded, state: &State, kinds: &[KindSpec], seen: &Seen) ->
         (false, false) => Certainty::Recorded,
     };
     match observed.filter(|_| certainty != Certainty::Recorded) {
-        Some(observed) => Known { recorded: corrected(recorded, kinds, observed), certainty },
-        None => Known { recorded: recorded.clone(), certainty },
+        Some(observed) => Known {
+            recorded: corrected(recorded, kinds, observed),
+            certainty,
+        },
+        None => Known {
+            recorded: recorded.clone(),
+            certainty,
+        },
     }
 }
 
@@ -122,7 +128,7 @@ fn corrected(recorded: &Recorded, kinds: &[KindSpec], observed: &Observed) -> Re
 }
 
 /// A creation is one call, so that what exists was made as the journal says.
-fn orphan(intent: &Intent, observed: &Observed) -> Recorded {
+fn orphan(intent: &Intent, kinds: &[KindSpec], observed: &Observed) -> Recorded {
     let mut recorded = Recorded {
         id: intent.id.clone(),
         remote_name: intent.remote_name.clone(),
@@ -135,6 +141,7 @@ fn orphan(intent: &Intent, observed: &Observed) -> Recorded {
     if intent.operation == Operation::Create {
         recorded.fields.clone_from(&intent.fields);
     }
+    recorded.fields.extend(comparable(observed, check::spec(kinds, &intent.id)));
     recorded
 }
 

@@ -47,7 +47,10 @@ pub struct FakeCloud {
 impl FakeCloud {
     /// That is gone when the process is.
     pub fn in_memory() -> Self {
-        Self { file: None, contents: Mutex::default() }
+        Self {
+            file: None,
+            contents: Mutex::default(),
+        }
     }
 
     /// In a file, which need not exist.
@@ -61,7 +64,10 @@ impl FakeCloud {
             Err(error) if error.kind() == ErrorKind::NotFound => Contents::default(),
             Err(error) => panic!("{error}"),
         };
-        Self { file: Some(path.to_owned()), contents: Mutex::new(contents) }
+        Self {
+            file: Some(path.to_owned()),
+            contents: Mutex::new(contents),
+        }
     }
 
     /// Everything in it, by the cloud's own name.
@@ -124,7 +130,9 @@ impl FakeCloud {
 impl Contents {
     /// The first thing of that name.
     pub(super) fn find(&self, kind: &str, name: &str) -> Option<(&String, &Thing)> {
-        self.things.iter().find(|(_, thing)| thing.kind == kind && thing.name == name)
+        self.things
+            .iter()
+            .find(|(_, thing)| thing.kind == kind && thing.name == name)
     }
 
     pub(super) fn add(&mut self, mut thing: Thing) -> String {
@@ -133,40 +141,72 @@ impl Contents {
         let id = format!("{}#{number:04}", thing.kind);
         let outputs: &[(&str, Json)] = match thing.kind.as_str() {
             "fake:version" => &[("number", number.into())],
-            "fake:function" => &[("arn", format!("arn:{id}").into()), ("revision", number.into())],
+            "fake:function" => &[
+                ("arn", format!("arn:{id}").into()),
+                ("revision", number.into()),
+            ],
             _ => &[("arn", format!("arn:{id}").into())],
         };
-        thing.outputs.extend(outputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        thing.outputs.extend(
+            outputs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
         self.things.insert(id.clone(), thing);
         id
     }
 
     /// Removes a thing and what is in it.
     pub(super) fn remove(&mut self, id: &str) {
-        let Some(thing) = self.things.remove(id) else { return };
+        let Some(thing) = self.things.remove(id) else {
+            return;
+        };
         if thing.kind == "fake:function" {
-            self.things.retain(|_, inner| parent(inner) != Some(&thing.name));
+            self.things
+                .retain(|_, inner| parent(inner) != Some(&thing.name));
         }
     }
 
     /// What must be there before a thing can be made.
     pub(super) fn check_parent(&self, kind: &str, name: &str) -> Result<(), ProviderError> {
-        let Some(parent) = parent_of(kind, name) else { return Ok(()) };
+        let Some(parent) = parent_of(kind, name) else {
+            return Ok(());
+        };
         match self.find("fake:function", parent) {
             Some(_) => Ok(()),
-            None => Err(Failure::Rejected { why: format!("there is no function `{parent}`") }.into()),
+            None => Err(Failure::Rejected {
+                why: format!("there is no function `{parent}`"),
+            }
+            .into()),
         }
     }
 
     /// A version that something points to stays.
     pub(super) fn check_unused(&self, id: &str) -> Result<(), ProviderError> {
-        let Some(thing) = self.things.get(id).filter(|thing| thing.kind == "fake:version") else {
+        let Some(thing) = self
+            .things
+            .get(id)
+            .filter(|thing| thing.kind == "fake:version")
+        else {
             return Ok(());
         };
-        let aliases = self.things.values().filter(|other| other.kind == "fake:alias");
-        let used: BTreeSet<_> = aliases.filter_map(|a| a.fields.get("version")).map(Json::to_string).collect();
-        match thing.outputs.get("number").filter(|number| used.contains(&number.to_string())) {
-            Some(number) => Err(Failure::Rejected { why: format!("an alias points to version {number}") }.into()),
+        let aliases = self
+            .things
+            .values()
+            .filter(|other| other.kind == "fake:alias");
+        let used: BTreeSet<_> = aliases
+            .filter_map(|a| a.fields.get("version"))
+            .map(Json::to_string)
+            .collect();
+        match thing
+            .outputs
+            .get("number")
+            .filter(|number| used.contains(&number.to_string()))
+        {
+            Some(number) => Err(Failure::Rejected {
+                why: format!("an alias points to version {number}"),
+            }
+            .into()),
             None => Ok(()),
         }
     }

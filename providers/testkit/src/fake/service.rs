@@ -40,13 +40,19 @@ pub const KINDS: &[KindSpec] = &[
     },
     KindSpec {
         kind: "fake:api",
-        fields: &[FieldSpec::mutable("target"), FieldSpec::immutable("protocol")],
+        fields: &[
+            FieldSpec::mutable("target"),
+            FieldSpec::immutable("protocol"),
+        ],
         replace: ReplaceOrder::CreateThenDelete,
         volatile: &[],
     },
     KindSpec {
         kind: "fake:bucket",
-        fields: &[FieldSpec::mutable("note").unread(), FieldSpec::immutable("region")],
+        fields: &[
+            FieldSpec::mutable("note").unread(),
+            FieldSpec::immutable("region"),
+        ],
         replace: ReplaceOrder::DeleteThenCreate,
         volatile: &[],
     },
@@ -97,14 +103,24 @@ impl Default for FakeFunction {
 impl FakeService {
     /// With one function of the default kind.
     pub fn small() -> Self {
-        Self { functions: [("a".to_owned(), FakeFunction::default())].into(), bucket: None }
+        Self {
+            functions: [("a".to_owned(), FakeFunction::default())].into(),
+            bucket: None,
+        }
     }
 
     /// With everything that there is.
     pub fn full() -> Self {
-        let http = FakeFunction { protocol: Some("http".to_owned()), ..FakeFunction::default() };
+        let http = FakeFunction {
+            protocol: Some("http".to_owned()),
+            ..FakeFunction::default()
+        };
         Self {
-            functions: [("a".to_owned(), http), ("b".to_owned(), FakeFunction::default())].into(),
+            functions: [
+                ("a".to_owned(), http),
+                ("b".to_owned(), FakeFunction::default()),
+            ]
+            .into(),
             bucket: Some(("here".to_owned(), "x".to_owned())),
         }
     }
@@ -116,13 +132,18 @@ impl FakeService {
                 .with("region", region.as_str())
                 .with("note", note.as_str())
         });
-        let functions = self.functions.iter().flat_map(|(name, function)| function.lower(name));
+        let functions = self
+            .functions
+            .iter()
+            .flat_map(|(name, function)| function.lower(name));
         bucket.chain(functions).collect()
     }
 
     /// Files that are called like their contents, so that lowered services can be deployed.
     pub fn codes(&self) -> impl Iterator<Item = &str> {
-        self.functions.values().map(|function| function.code.as_str())
+        self.functions
+            .values()
+            .map(|function| function.code.as_str())
     }
 }
 
@@ -132,8 +153,7 @@ impl FakeFunction {
         let remote = format!("s-dev-{name}");
         let code = file(&self.code);
         let version_name = format!("{remote}@{}", code.digest.short());
-        let (role, function, version) =
-            (id("fake:role"), id("fake:function"), id("fake:version"));
+        let (role, function, version) = (id("fake:role"), id("fake:function"), id("fake:version"));
         let mut all = vec![
             Resource::new(role.clone(), remote.clone())
                 .with("policy", json!({ "allow": ["logs"] }))
@@ -145,7 +165,9 @@ impl FakeFunction {
                 .with("note", "n")
                 .with("code", code.clone())
                 .with("architecture", self.architecture.as_str()),
-            Resource::new(version.clone(), version_name).with("code", code).within(function.clone()),
+            Resource::new(version.clone(), version_name)
+                .with("code", code)
+                .within(function.clone()),
             Resource::new(id("fake:alias"), format!("{remote}:live"))
                 .with("version", Value::output(&version, "number"))
                 .within(function.clone())

@@ -23,7 +23,11 @@ pub struct FakeSession {
 impl FakeSession {
     /// With all rights.
     pub fn new(cloud: Arc<FakeCloud>, service: ServiceName, stage: StageName) -> Self {
-        Self { cloud, service, stage }
+        Self {
+            cloud,
+            service,
+            stage,
+        }
     }
 
     fn tags(&self) -> (String, String) {
@@ -33,12 +37,18 @@ impl FakeSession {
     fn observe(&self, id: &str, thing: &Thing) -> Observed {
         let tag = |key: &str| {
             let (service, stage) = thing.tags.clone()?;
-            Some(if key == "mlfn:service" { service } else { stage })
+            Some(if key == "mlfn:service" {
+                service
+            } else {
+                stage
+            })
         };
         let mut fields = thing.fields.clone();
         // A cloud never tells a secret, and tells notes in a form of its own.
         fields.remove("token");
-        fields.entry("note".to_owned()).and_modify(|note| *note = format!("<{note}>").into());
+        fields
+            .entry("note".to_owned())
+            .and_modify(|note| *note = format!("<{note}>").into());
         Observed {
             remote_id: id.to_owned(),
             fields,
@@ -58,8 +68,12 @@ impl Session for FakeSession {
     async fn read(&self, address: &Address) -> Result<Option<Observed>, ProviderError> {
         let mut contents = self.cloud.lock();
         let found = contents.find(address.id.kind(), &address.remote_name);
-        let Some(id) = found.map(|(id, _)| id.clone()) else { return Ok(None) };
-        let Some(thing) = contents.things.get_mut(&id) else { return Ok(None) };
+        let Some(id) = found.map(|(id, _)| id.clone()) else {
+            return Ok(None);
+        };
+        let Some(thing) = contents.things.get_mut(&id) else {
+            return Ok(None);
+        };
         let observed = self.observe(&id, thing);
         thing.ready_after = thing.ready_after.saturating_sub(1);
         Ok(Some(observed))
@@ -95,7 +109,9 @@ impl Session for FakeSession {
     ) -> Result<Observed, ProviderError> {
         self.cloud.change(|contents| {
             let thing = contents.things.get_mut(&prior.remote_id);
-            let thing = thing.ok_or_else(|| Failure::NotFound { what: prior.remote_name.clone() })?;
+            let thing = thing.ok_or_else(|| Failure::NotFound {
+                what: prior.remote_name.clone(),
+            })?;
             thing.tags = Some(self.tags());
             for field in changed {
                 thing.fields.insert(field.clone(), call.inputs.json(field));
@@ -111,7 +127,10 @@ impl Session for FakeSession {
         self.cloud.change(|contents| {
             contents.check_unused(&prior.remote_id)?;
             if !contents.things.contains_key(&prior.remote_id) {
-                return Err(Failure::NotFound { what: prior.remote_name.clone() }.into());
+                return Err(Failure::NotFound {
+                    what: prior.remote_name.clone(),
+                }
+                .into());
             }
             contents.remove(&prior.remote_id);
             Ok(())
@@ -125,16 +144,22 @@ impl Session for FakeSession {
         let version = versions.find(|thing| thing.outputs.get("number") == Some(&number));
         let broken = mlfn_core::file_mark(&mlfn_core::Digest::of(b"broken"));
         match version.and_then(|version| version.fields.get("code")) {
-            Some(code) if *code == broken => {
-                Err(Failure::Unhealthy { why: "it answered 500".to_owned() }.into())
+            Some(code) if *code == broken => Err(Failure::Unhealthy {
+                why: "it answered 500".to_owned(),
             }
+            .into()),
             Some(_) => Ok(()),
-            None => Err(Failure::Rejected { why: format!("there is no version {number}") }.into()),
+            None => Err(Failure::Rejected {
+                why: format!("there is no version {number}"),
+            }
+            .into()),
         }
     }
 }
 
 fn json_fields(call: &Call<'_>) -> BTreeMap<String, Json> {
     let fields = call.inputs.fields().iter();
-    fields.map(|(name, value)| (name.clone(), value.to_json())).collect()
+    fields
+        .map(|(name, value)| (name.clone(), value.to_json()))
+        .collect()
 }

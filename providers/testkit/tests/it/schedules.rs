@@ -28,7 +28,7 @@ fn ten_thousand_random_schedules_end_well() {
                     if seed >= SCHEDULES {
                         break;
                     }
-                    let _told = Told(seed);
+                    let _told = Told((seed, &next));
                     mlfn_testkit::run(Schedule::run(&lab.twin(), seed));
                 }
             });
@@ -36,13 +36,14 @@ fn ten_thousand_random_schedules_end_well() {
     });
 }
 
-/// Tells the number of the schedule if it fails.
-struct Told(u64);
+/// Tells the number of the schedule if it fails, and ends the others.
+struct Told<'a>((u64, &'a AtomicU64));
 
-impl Drop for Told {
+impl Drop for Told<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("schedule {} failed", self.0);
+            eprintln!("schedule {} failed", self.0.0);
+            self.0.1.store(SCHEDULES, Ordering::Relaxed);
         }
     }
 }
@@ -96,11 +97,19 @@ impl<'a> Schedule<'a> {
         }
         self.bench.deploy(&Request::remove()).await;
         self.settled(&Request::remove()).await;
-        assert_eq!(self.twin.cloud.things().len(), 0, "{:#?}", self.twin.cloud.things());
+        assert_eq!(
+            self.twin.cloud.things().len(),
+            0,
+            "{:#?}",
+            self.twin.cloud.things()
+        );
     }
 
     async fn roll_back(&mut self) {
-        let back = self.bench.with_engine(async |engine| engine.rollback(None).await).await;
+        let back = self
+            .bench
+            .with_engine(async |engine| engine.rollback(None).await)
+            .await;
         let request = match back {
             Ok(request) => request,
             Err(EngineError::NoDeployment { .. }) => return,
@@ -119,29 +128,42 @@ impl<'a> Schedule<'a> {
         let bytes = |plan: &Result<Plan, EngineError>| {
             plan_file::write(plan.as_ref().expect("a plan")).expect("bytes")
         };
-        let (one, two) = (self.bench.plan(request).await, self.bench.plan(request).await);
+        let (one, two) = (
+            self.bench.plan(request).await,
+            self.bench.plan(request).await,
+        );
         assert!(bytes(&one) == bytes(&two), "the same input, another plan");
     }
 
     /// Nothing is left to do; there is what is wanted and what is kept for a rollback, and no more.
     async fn settled(&self, request: &Request) {
         let plan = self.bench.plan(request).await.expect("a plan");
-        assert!(plan.is_empty(), "{:#?}", plan.effective().collect::<Vec<_>>());
+        assert!(
+            plan.is_empty(),
+            "{:#?}",
+            plan.effective().collect::<Vec<_>>()
+        );
         let kept = self.bench.state().await.map_or(0, |state| {
             assert!(state.pending.is_empty(), "{:?}", state.pending);
             state.superseded.len()
         });
         let things = self.twin.cloud.things();
         assert_eq!(things.len(), request.wanted.len() + kept, "{things:#?}");
-        assert_eq!(self.twin.inventory().await.len(), things.len(), "without tags: {things:#?}");
+        assert_eq!(
+            self.twin.inventory().await.len(),
+            things.len(),
+            "without tags: {things:#?}"
+        );
         for wanted in &request.wanted {
-            let found = things.values().find(|thing| {
-                thing.kind == wanted.id.kind() && thing.name == wanted.remote_name
-            });
+            let found = things
+                .values()
+                .find(|thing| thing.kind == wanted.id.kind() && thing.name == wanted.remote_name);
             let found = found.expect("what is wanted");
             for (name, value) in &wanted.fields {
                 // What refers to others is checked by the plan.
-                let Some(value) = value.resolve(&|_, _| None) else { continue };
+                let Some(value) = value.resolve(&|_, _| None) else {
+                    continue;
+                };
                 let same = found.fields.get(name) == Some(&value.to_json());
                 let masked = matches!(value, mlfn_core::Value::Masked(_));
                 assert!(same || masked, "{name}: {value:?} of {found:#?}");
@@ -170,7 +192,11 @@ impl<'a> Schedule<'a> {
             }
         }
         if !may_break {
-            let broken = self.service.functions.values_mut().filter(|f| f.code == "broken");
+            let broken = self
+                .service
+                .functions
+                .values_mut()
+                .filter(|f| f.code == "broken");
             broken.for_each(|function| function.code = "one".to_owned());
         }
     }
@@ -205,7 +231,9 @@ impl<'a> Schedule<'a> {
             return;
         }
         let things: Vec<_> = self.twin.cloud.things().into_values().collect();
-        let Some(thing) = self.chance.choice(&things) else { return };
+        let Some(thing) = self.chance.choice(&things) else {
+            return;
+        };
         if self.chance.bool() {
             self.twin.cloud.vanish(&thing.kind, &thing.name);
         } else if thing.kind == "fake:function" {
@@ -218,7 +246,10 @@ impl<'a> Schedule<'a> {
     fn faults(&mut self) -> Faults {
         let session = random(self.chance.fork(), 5);
         let store = random(self.chance.fork(), 20);
-        Faults { session: Some(session), store: Some(store) }
+        Faults {
+            session: Some(session),
+            store: Some(store),
+        }
     }
 }
 

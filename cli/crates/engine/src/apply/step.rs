@@ -302,7 +302,11 @@ impl Runner<'_> {
     /// Every reference by what it refers to; what somebody else changed and stays, as it is.
     fn inputs(&self, change: &Change, wanted: &Resource) -> Result<Inputs, StepError> {
         let mut fields = BTreeMap::new();
-        for (name, value) in &wanted.fields {
+        let known = wanted
+            .fields
+            .iter()
+            .filter(|(_, value)| !matches!(value, Value::Masked(_)));
+        for (name, value) in known {
             let resolved = value.resolve(&|from, output| self.keeper.output(from, output));
             let resolved = resolved.ok_or_else(|| self.unresolved(wanted, name, value))?;
             let kept = change
@@ -345,6 +349,11 @@ impl Runner<'_> {
             };
             fields.insert(name.clone(), json);
         }
+        let masked = wanted
+            .fields
+            .iter()
+            .filter(|(_, v)| matches!(v, Value::Masked(_)));
+        fields.extend(masked.map(|(name, value)| (name.clone(), value.to_json())));
         Recorded {
             id: wanted.id.clone(),
             remote_name: wanted.remote_name.clone(),
@@ -359,10 +368,7 @@ impl Runner<'_> {
     }
 
     fn masked(&self, value: &Value) -> Json {
-        match value {
-            Value::Masked(_) => value.to_json(),
-            value => json!({ "$digest": self.keeper.look(|state| state.mask(&value.to_json())) }),
-        }
+        json!({ "$digest": self.keeper.look(|state| state.mask(&value.to_json())) })
     }
 
     /// An output that changed though the kind says that it does not: what refers to it is stale.

@@ -87,7 +87,7 @@ impl Pair<'_> {
         let drifted = seen.filter(|seen| recorded.as_ref().is_some_and(|r| r != *seen));
         let is = drifted.or(recorded.as_ref());
         if differs {
-            self.check_kept(field)?;
+            field_kept(self.wanted, field.name, self.wanted.fields.get(field.name))?;
             result.only_drift = false;
             result.set(field, shown(field, is), wanted.shown(field));
         } else if let Some(drifted) = drifted {
@@ -146,16 +146,23 @@ impl Pair<'_> {
             Certainty::Interrupted | Certainty::Found => recorded,
         }
     }
+}
 
-    /// A masked value can be recognised, but not set.
-    fn check_kept(&self, field: &FieldSpec) -> Result<(), PlanError> {
-        match self.wanted.fields.get(field.name) {
-            Some(Value::Masked(_)) => Err(PlanError::SecretNotKept {
-                id: self.wanted.id.clone(),
-                field: field.name.to_owned(),
-            }),
-            _ => Ok(()),
+/// A masked value can be recognised, but not set.
+pub(super) fn check_kept(wanted: &Resource) -> Result<(), PlanError> {
+    wanted
+        .fields
+        .iter()
+        .try_for_each(|(field, value)| field_kept(wanted, field, Some(value)))
+}
+
+fn field_kept(wanted: &Resource, field: &str, value: Option<&Value>) -> Result<(), PlanError> {
+    match value {
+        Some(Value::Masked(_)) => {
+            let (id, field) = (wanted.id.clone(), field.to_owned());
+            Err(PlanError::SecretNotKept { id, field })
         }
+        _ => Ok(()),
     }
 }
 

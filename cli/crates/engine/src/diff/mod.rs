@@ -130,6 +130,9 @@ impl<'a> Diff<'a> {
         } else {
             self.missing(wanted, current, other)
         };
+        if matches!(change.action, Action::Create | Action::Replace(_)) {
+            fields::check_kept(wanted)?;
+        }
         self.decide(change);
         Ok(())
     }
@@ -349,7 +352,10 @@ impl<'a> Diff<'a> {
         let recorded = &known.recorded;
         let sound = known.certainty == Certainty::Recorded
             && self.seen(recorded).is_some()
-            && !recorded.within.as_ref().is_some_and(|parent| self.is_new(parent));
+            && !recorded
+                .within
+                .as_ref()
+                .is_some_and(|parent| self.is_new(parent));
         let spec = check::spec(self.question.kinds, &recorded.id);
         match spec.map(|spec| spec.replace) {
             Some(ReplaceOrder::CreateThenKeep { most })
