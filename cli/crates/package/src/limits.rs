@@ -211,6 +211,56 @@ mod tests {
     }
 
     #[test]
+    fn the_table_has_every_part_and_every_way() {
+        let parts = vec![
+            part(PartKind::Model, 20 * MIB),
+            part(PartKind::Runtime, 40 * MIB),
+        ];
+        let artifact = Artifact {
+            function: "classifier".parse().expect("a name"),
+            provider: mlfn_core::ProviderName::Aws,
+            path: "a.zip".into(),
+            format: mlfn_core::ArchiveFormat::Zip,
+            digest: Digest::of(b""),
+            packed: 60 * MIB + 22,
+            unpacked: 60 * MIB,
+            route: choose(60 * MIB + 22, 60 * MIB, &parts, &ROUTES),
+            parts,
+        };
+        let table = table(&artifact, &ROUTES);
+        let rows: Vec<_> = table
+            .rows
+            .iter()
+            .map(|row| (row.part, row.size, row.packed))
+            .collect();
+        let expected = [
+            ("model", 20 * MIB, 20 * MIB),
+            ("runtime", 40 * MIB, 40 * MIB),
+            ("total", 60 * MIB, 60 * MIB + 22),
+        ];
+        assert_eq!(rows, expected);
+        let routes: Vec<_> = table
+            .routes
+            .iter()
+            .map(|route| {
+                (
+                    route.name,
+                    route.packed_over,
+                    route.unpacked_over,
+                    route.chosen,
+                )
+            })
+            .collect();
+        assert_eq!(
+            routes,
+            [
+                ("direct zip", 10 * MIB + 22, 0, false),
+                ("bucket", 0, 0, true)
+            ]
+        );
+    }
+
+    #[test]
     fn sizes_are_rounded_up() {
         let table = [
             (0, "0 bytes"),

@@ -3,19 +3,23 @@
 //! - [`check`] looks at bytes, [`check_file`] at a file
 //! - [`Finding`] is what they find
 //!
-//! Inside: `read` gets the facts out of the file.
+//! Inside: `read` gets the facts out of the file, `version` compares versions of symbols.
 
 mod read;
+mod version;
 
 use std::io;
 use std::path::Path;
 
-use mlfn_core::{Architecture, LibcLimit, Severity, Target};
+use mlfn_core::{Architecture, Severity, Target};
 use object::elf::{EM_386, EM_AARCH64, EM_ARM, EM_RISCV, EM_X86_64, Machine};
 use object::{ReadCache, ReadRef};
 use serde::Serialize;
 
-use read::{Facts, Need, Unreadable};
+use read::{Facts, Unreadable};
+use version::Excess;
+
+use crate::layout::library_path;
 
 /// A reason why a file of the package will not work where the package will run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,19 +54,6 @@ const BASE: [&str; 10] = [
     "linux-vdso.so.1",
 ];
 
-/// Which `CXXABI_1.3.x` came with which `GLIBCXX_3.4.x`, as the ABI policy of libstdc++ lists them
-/// (<https://gcc.gnu.org/onlinedocs/libstdc++/manual/abi.html>).
-const CXXABI: [(u32, u32); 8] = [
-    (33, 15),
-    (31, 14),
-    (29, 13),
-    (26, 12),
-    (23, 11),
-    (22, 10),
-    (21, 9),
-    (20, 8),
-];
-
 /// What is wrong with `data`, which the package holds as `file`, on `target`.
 pub fn check<'data>(file: &str, data: impl ReadRef<'data>, target: &Target) -> Vec<Finding> {
     let facts = match read::read(data) {
@@ -83,10 +74,8 @@ pub fn check<'data>(file: &str, data: impl ReadRef<'data>, target: &Target) -> V
     if !facts.sections {
         return vec![unchecked(file)];
     }
-    let versions = facts
-        .needs
-        .iter()
-        .filter_map(|need| check_version(file, need, target));
+    let versions = version::too_new(&facts.needs, target.libc).into_iter();
+    let versions = versions.map(|excess| check_version(file, excess, target));
     let libraries = facts
         .libraries
         .iter()
@@ -106,11 +95,16 @@ fn check_machine(file: &str, facts: &Facts, target: &Target) -> Option<Finding> 
         Architecture::Arm64 => EM_AARCH64,
     };
     let (found, wanted_name) = (machine_name(facts), target.architecture.as_str());
+    let other = found
+        .parse::<Architecture>()
+        .map(|_| format!(", or set `architecture: {found}` for the model if the provider has it"));
     (facts.machine != wanted || !facts.little_endian).then(|| Finding {
-        help: format!(
-            "build it for {wanted_name}, or set `architecture: {found}` for the model if the provider has it"
-        ),
-        ..finding("wrong-architecture", file, format!("It is for {found}; {} is {wanted_name}.", target.name))
+        help: format!("take one for {wanted_name}{}", other.unwrap_or_default()),
+        ..finding(
+            "wrong-architecture",
+            file,
+            format!("It is for {found}; {} is {wanted_name}.", target.name),
+        )
     })
 }
 
@@ -127,8 +121,8 @@ fn machine_name(facts: &Facts) -> String {
     name.to_owned()
 }
 
-fn check_version(file: &str, need: &Need, target: &Target) -> Option<Finding> {
-    let limit = too_new(&need.version, target.libc)?;
+fn check_version(file: &str, excess: Excess<'_>, target: &Target) -> Finding {
+    let Excess { need, limit } = excess;
     let symbol = need
         .symbol
         .as_ref()
@@ -139,55 +133,12 @@ fn check_version(file: &str, need: &Need, target: &Target) -> Option<Finding> {
         symbol.unwrap_or_default(),
         target.name
     );
-    Some(Finding {
+    Finding {
         version: Some(need.version.clone()),
         symbol: need.symbol.clone(),
-        help: build_help(target),
+        help: build_help(file, target),
         ..finding("libc-too-new", file, detail)
-    })
-}
-
-/// The newest version that the target has, if `version` is newer.
-fn too_new(version: &str, libc: LibcLimit) -> Option<String> {
-    let (family, number) = version.rsplit_once('_')?;
-    let number = numbers(number);
-    let (limit, text) = match family {
-        "GLIBC" => {
-            let (major, minor) = libc.glibc;
-            (vec![major, minor], format!("GLIBC_{major}.{minor}"))
-        }
-        "GLIBCXX" => {
-            let (major, minor, patch) = libc.glibcxx;
-            (
-                vec![major, minor, patch],
-                format!("GLIBCXX_{major}.{minor}.{patch}"),
-            )
-        }
-        "CXXABI" => {
-            let patch = cxxabi(libc.glibcxx);
-            (vec![1, 3, patch], format!("CXXABI_1.3.{patch}"))
-        }
-        // `GLIBC_ABI_DT_RELR` is no symbol: it marks files with packed relocations (glibc 2.36).
-        "GLIBC_ABI_DT" if version.ends_with("_RELR") => {
-            let (major, minor) = libc.glibc;
-            return (libc.glibc < (2, 36)).then(|| format!("GLIBC_{major}.{minor}"));
-        }
-        _ => return None,
-    };
-    // Others, such as `GLIBC_PRIVATE` and `CXXABI_TM`, have no number to compare.
-    (number? > limit).then_some(text)
-}
-
-fn numbers(text: &str) -> Option<Vec<u32>> {
-    text.split('.').map(|number| number.parse().ok()).collect()
-}
-
-fn cxxabi(glibcxx: (u32, u32, u32)) -> u32 {
-    let (_, _, patch) = glibcxx;
-    CXXABI
-        .iter()
-        .find(|(from, _)| patch >= *from)
-        .map_or(7, |(_, abi)| *abi)
+    }
 }
 
 fn check_library(file: &str, library: &str, target: &Target) -> Option<Finding> {
@@ -220,7 +171,7 @@ fn not_loadable(file: &str, what: &str, target: &Target) -> Finding {
         target.name
     );
     Finding {
-        help: build_help(target),
+        help: build_help(file, target),
         ..finding("not-loadable", file, detail)
     }
 }
@@ -243,7 +194,12 @@ fn describe<'data>(data: impl ReadRef<'data>, why: &Unreadable) -> String {
     what.to_owned()
 }
 
-fn build_help(target: &Target) -> String {
+fn build_help(file: &str, target: &Target) -> String {
+    if file == library_path() {
+        return "take the library of the official Linux wheel, as mlfn does unless `--onnxruntime` or \
+                `ORT_DYLIB_PATH` names another"
+            .to_owned();
+    }
     let triple = match target.architecture {
         Architecture::X86_64 => "x86_64-unknown-linux-gnu",
         Architecture::Arm64 => "aarch64-unknown-linux-gnu",

@@ -191,6 +191,23 @@ fn a_version_newer_than_the_targets_is_named_with_its_symbol() {
 }
 
 #[test]
+fn of_each_library_the_newest_version_is_named() {
+    let symbols = &[
+        ("stat", "GLIBC_2.35", false),
+        ("fmod", "GLIBC_2.38", false),
+        ("x", "GLIBCXX_3.4.30", false),
+        ("log", "GLIBC_2.36", false),
+    ];
+    check_bytes(
+        &File { symbols, ..PLAIN }.bytes(),
+        &[
+            "It needs GLIBC_2.38 (`fmod@GLIBC_2.38`); Test Linux has GLIBC_2.34 at most.",
+            "It needs GLIBCXX_3.4.30 (`x@GLIBCXX_3.4.30`); Test Linux has GLIBCXX_3.4.29 at most.",
+        ],
+    );
+}
+
+#[test]
 fn what_the_loader_may_do_without_is_no_problem() {
     let symbols = &[
         ("pidfd_spawnp", "GLIBC_2.39", true),
