@@ -11,24 +11,15 @@ use crate::StateError;
 /// The version of the format that this code reads and writes.
 pub const FORMAT: u32 = 1;
 
-/// What every version has.
+/// The outer object. Every version has the first two; the others may be anything in later ones.
 #[derive(Deserialize)]
-struct Probe {
+struct Envelope<'a> {
     format: u32,
     mlfn: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Envelope<'a> {
-    #[serde(rename = "format")]
-    _format: u32,
-    #[serde(rename = "mlfn")]
-    _mlfn: String,
     /// Of the bytes of `state`.
-    digest: Digest,
+    digest: Option<Digest>,
     #[serde(borrow)]
-    state: &'a RawValue,
+    state: Option<&'a RawValue>,
 }
 
 /// Whose state is expected.
@@ -55,22 +46,15 @@ pub fn read(bytes: &[u8], place: &str) -> Result<State, StateError> {
         place: place.to_owned(),
         why,
     };
-    let probe: Probe = serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
-    if probe.format != FORMAT {
-        let (format, mlfn) = (probe.format, probe.mlfn);
-        return Err(StateError::Newer {
-            place: place.to_owned(),
-            format,
-            mlfn,
-        });
-    }
     let envelope: Envelope<'_> =
         serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
-    let body = envelope.state.get();
-    if Digest::of(body.as_bytes()) != envelope.digest {
-        return Err(corrupt(
-            "its contents do not have the digest that it names".to_owned(),
-        ));
+    if envelope.format != FORMAT {
+        let (place, format, mlfn) = (place.to_owned(), envelope.format, envelope.mlfn);
+        return Err(StateError::Newer { place, format, mlfn });
+    }
+    let body = envelope.state.map(RawValue::get).unwrap_or_default();
+    if envelope.digest != Some(Digest::of(body.as_bytes())) {
+        return Err(corrupt("its contents do not have the digest that it names".to_owned()));
     }
     serde_json::from_str(body).map_err(|error| corrupt(error.to_string()))
 }
