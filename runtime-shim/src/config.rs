@@ -2,6 +2,7 @@
 //! code that reads environment variables.
 
 use std::env;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
@@ -46,6 +47,15 @@ pub(crate) enum ConfigError {
         /// Its value.
         value: String,
     },
+    /// An address that is none.
+    #[error(
+        "{} is `{value}`, which is not an IP address; set it to one, e.g. 127.0.0.1",
+        names::HOST
+    )]
+    BadHost {
+        /// The variable's value.
+        value: String,
+    },
     /// No package where one could be.
     #[error(
         "no {CONFIG_FILE} in {}; start the shim from its package, or set {} to the package's folder",
@@ -86,8 +96,8 @@ pub(crate) enum PlatformChoice {
     Lambda(String),
     /// Azure's custom handler on this port of the loopback interface.
     Azure(u16),
-    /// HTTP on this port of every interface.
-    Http(u16),
+    /// HTTP at this address.
+    Http(SocketAddr),
 }
 
 /// What the environment says, read once.
@@ -101,6 +111,7 @@ pub(crate) struct Environment {
     azure_port: Option<String>,
     azure_root: Option<String>,
     port: Option<String>,
+    host: Option<String>,
     google: bool,
     google_project: Option<String>,
 }
@@ -117,6 +128,7 @@ impl Environment {
             azure_port: variable(names::AZURE_HANDLER_PORT),
             azure_root: variable(AZURE_ROOT),
             port: variable(names::PORT),
+            host: variable(names::HOST),
             google: variable(GOOGLE_SERVICE).is_some(),
             google_project: variable(GOOGLE_PROJECT),
         }
@@ -145,9 +157,18 @@ impl Environment {
         if let Some(value) = &self.azure_port {
             return port(names::AZURE_HANDLER_PORT, value).map(PlatformChoice::Azure);
         }
-        match &self.port {
-            Some(value) => port(names::PORT, value).map(PlatformChoice::Http),
-            None => Err(ConfigError::NoPlatform),
+        let value = self.port.as_ref().ok_or(ConfigError::NoPlatform)?;
+        let address = SocketAddr::new(self.host()?, port(names::PORT, value)?);
+        Ok(PlatformChoice::Http(address))
+    }
+
+    /// Containers are reached from outside, so that all of their interfaces must be served.
+    fn host(&self) -> Result<IpAddr, ConfigError> {
+        match &self.host {
+            Some(host) => host.trim().parse().map_err(|_| ConfigError::BadHost {
+                value: host.clone(),
+            }),
+            None => Ok(Ipv4Addr::UNSPECIFIED.into()),
         }
     }
 

@@ -104,6 +104,31 @@ models:
 }
 
 #[tokio::test]
+async fn a_timer_predicts_on_the_input_of_its_schedule() {
+    let manifest = r"
+mlfn: 1
+service: iris
+provider: azure
+models:
+  classifier:
+    path: model.onnx
+    output: { labels: [setosa, versicolor, virginica] }
+    triggers:
+      - schedule: { every: 5 minutes, input: { features: [6.3, 3.3, 6.0, 2.5] } }
+";
+    let project = Project::copy_of("iris").with_file("serverless.yaml", manifest);
+    let package = Unpacked::from(&project, ProviderName::Azure);
+    // Without its door for `mlfn invoke`, the timer is all there is.
+    fs_err::remove_dir_all(package.root().join("classifier-invoke")).expect("is there");
+    let function = package.start(ProviderName::Azure, "classifier").await;
+    let fired = function.invoke(b"").await.expect("invokes");
+    let text = String::from_utf8_lossy(&fired.body);
+    assert_eq!(fired.outcome, Outcome::Success, "{text}");
+    assert!(text.contains(r#""label":"virginica""#), "{text}");
+    function.stop().await;
+}
+
+#[tokio::test]
 async fn a_model_that_cannot_be_loaded_is_a_5xx_that_says_so() {
     let package = iris();
     fs_err::write(package.root().join("model/model.onnx"), "not a model").expect("writes");

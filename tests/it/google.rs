@@ -41,6 +41,9 @@ async fn start(package: &Unpacked, launch: Launch) -> Server {
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("PYTHONPATH", join(&path))
             .env("PORT", port.to_string())
+            // For the shim, and for the framework should it not become the shim.
+            .env("MLFN_HOST", "127.0.0.1")
+            .env("HOST", "127.0.0.1")
             .env("K_SERVICE", "iris-dev-classifier")
             .env("K_REVISION", "iris-dev-classifier-00001-abc")
             .env("FUNCTION_TARGET", "handler")

@@ -1,5 +1,7 @@
 //! How a package looks on AWS Lambda: a zip with the shim as `bootstrap`, nothing else of AWS's.
 
+use std::collections::BTreeMap;
+
 use mlfn_core::{ArchiveFormat, Function, LibcLimit, PackageSpec, RouteSpec, Target};
 
 use crate::limits;
@@ -17,6 +19,8 @@ pub fn package(function: &Function) -> PackageSpec {
         // runtime").
         shim: "bootstrap".to_owned(),
         files: Vec::new(),
+        // EventBridge Scheduler sends the input itself.
+        schedules: BTreeMap::new(),
         routes: routes(),
         max_request: limits::PAYLOAD,
         max_response: limits::PAYLOAD,

@@ -4,6 +4,8 @@
 //! What Azure calls a function is one trigger: `classifier-http-0` is the first of the model
 //! `classifier`. Connections are the beginnings of names of app settings, which a deploy makes.
 
+use std::collections::BTreeMap;
+
 use mlfn_core::{
     ArchiveFormat, Function, HttpAuth, HttpMethod, HttpTrigger, LibcLimit, PackageFile,
     PackageSpec, QueueTrigger, RouteSpec, Seconds, Service, StorageTrigger, StreamSource,
@@ -13,6 +15,7 @@ use mlfn_templates::azure::{
     self, Host, HostEventHubs, HostQueues, HttpFunction, QueueFunction, QueueOutput,
     ScheduleFunction, StorageFunction, StreamFunction, TopicFunction,
 };
+use serde_json::Value as Json;
 
 use crate::{limits, schedule};
 
@@ -36,6 +39,7 @@ pub fn package(service: &Service, function: &Function) -> PackageSpec {
         },
         shim: HANDLER.to_owned(),
         files: files(service, function),
+        schedules: schedules(function),
         routes: vec![RouteSpec {
             name: "publish zip",
             max_packed: None,
@@ -93,6 +97,19 @@ fn files(service: &Service, function: &Function) -> Vec<PackageFile> {
         function_file(&folder, bindings(service, function, index))
     }));
     files
+}
+
+/// A timer's call has the name of its function and no data.
+fn schedules(function: &Function) -> BTreeMap<String, Option<Json>> {
+    let triggers = function.triggers.iter().enumerate();
+    let schedule = |(index, trigger): (usize, &Trigger)| match trigger {
+        Trigger::Schedule(schedule) => {
+            let name = function_name(function, index, trigger);
+            Some((name, schedule.input.clone()))
+        }
+        _ => None,
+    };
+    triggers.filter_map(schedule).collect()
 }
 
 fn function_file(folder: &str, contents: String) -> PackageFile {

@@ -1,5 +1,7 @@
 //! How packages look on Azure.
 
+use std::collections::BTreeMap;
+
 use mlfn_azure::Azure;
 use mlfn_core::{ArchiveFormat, PackageSpec, Provider as _, ProviderName, Service};
 use mlfn_testkit::{contract, service, trigger};
@@ -54,6 +56,27 @@ fn every_kind_of_trigger_has_its_function() {
 fn a_model_without_http_gets_a_door_for_invoke() {
     let spec = package(|_| ());
     insta::assert_snapshot!(listing(&spec));
+}
+
+#[test]
+fn the_inputs_of_schedules_go_by_the_names_of_their_functions() {
+    let input = json!({"features": [1, 2]});
+    let spec = package(|s| {
+        s.functions[0].triggers = vec![
+            trigger("schedule", json!({"input": input})),
+            trigger("http", json!({})),
+            trigger("schedule", json!({"input": null})),
+        ];
+    });
+    let expected = [
+        ("classifier-schedule-0".to_owned(), Some(input)),
+        ("classifier-schedule-2".to_owned(), None),
+    ];
+    assert_eq!(spec.schedules, BTreeMap::from(expected));
+    for name in spec.schedules.keys() {
+        let path = format!("{name}/function.json");
+        assert!(spec.files.iter().any(|file| file.path == path), "{path}");
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The seam between mlfn and a cloud.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use crate::{Architecture, Diagnostic, Function, ProviderName, Service};
 
@@ -30,6 +33,9 @@ pub struct PackageSpec {
     pub shim: String,
     /// The cloud's own small files.
     pub files: Vec<PackageFile>,
+    /// The inputs of schedules of which the platform tells the shim only that they fired, by the
+    /// platform's name of each. Empty where the schedule sends its input itself.
+    pub schedules: BTreeMap<String, Option<Json>>,
     /// Ways to the cloud, the preferred first.
     pub routes: Vec<RouteSpec>,
     /// The largest request that the platform passes on, in bytes.

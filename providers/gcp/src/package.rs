@@ -7,6 +7,8 @@
 //! `main.py` is what the build asks for, and works without that variable. Cloud Run starts the
 //! shim itself and does not look at the Python files.
 
+use std::collections::BTreeMap;
+
 use mlfn_core::{
     ArchiveFormat, Function, GcpEngine, LibcLimit, PackageFile, PackageSpec, RouteSpec, Service,
     Target,
@@ -46,6 +48,8 @@ pub fn package(service: &Service, function: &Function) -> PackageSpec {
         },
         shim: PROGRAM.to_owned(),
         files: launcher(service),
+        // Cloud Scheduler sends the input itself.
+        schedules: BTreeMap::new(),
         routes: vec![route],
         max_request: limits::MAX_REQUEST,
         max_response: limits::MAX_RESPONSE,

@@ -34,6 +34,8 @@ pub mod env {
     pub const AZURE_HANDLER_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
     /// Google and everybody else: the port to serve HTTP on.
     pub const PORT: &str = "PORT";
+    /// The IP address to serve HTTP on; every interface (`0.0.0.0`) if unset, as containers must.
+    pub const HOST: &str = "MLFN_HOST";
 }
 
 /// Everything that the shim has to know about its function. Paths are relative to the package.
@@ -68,6 +70,10 @@ pub struct ShimConfig {
     pub timeout: u32,
     /// Paths of the HTTP triggers, e.g. `/predict`.
     pub routes: Vec<Route>,
+    /// The requests of schedules of which the platform passes on only that they fired, by the
+    /// platform's name of each; none if the manifest gives no input.
+    #[serde(default)]
+    pub schedules: BTreeMap<String, Option<Json>>,
 }
 
 /// What is known of an input tensor beyond the graph.
@@ -103,12 +109,19 @@ mod tests {
     use super::*;
 
     /// The bytes that packages in the field hold: a change here needs a new [`CONFIG_FORMAT`].
-    const GOLDEN: &str = r#"{"format":1,"service":"iris","stage":"dev","function":"classifier","model":"model/model.onnx","model_sha256":"00","library":"lib/libonnxruntime.so","inputs":{"features":{"names":["a","b"]}},"output":{"labels":["x","y"],"probability":null},"example":{"features":[1,2]},"max_request":6291456,"max_response":6291456,"timeout":10,"routes":[{"method":"POST","path":"/predict"}]}"#;
+    const GOLDEN: &str = r#"{"format":1,"service":"iris","stage":"dev","function":"classifier","model":"model/model.onnx","model_sha256":"00","library":"lib/libonnxruntime.so","inputs":{"features":{"names":["a","b"]}},"output":{"labels":["x","y"],"probability":null},"example":{"features":[1,2]},"max_request":6291456,"max_response":6291456,"timeout":10,"routes":[{"method":"POST","path":"/predict"}],"schedules":{"classifier-schedule-1":{"features":[1,2]},"classifier-schedule-2":null}}"#;
 
     #[test]
     fn the_configuration_keeps_its_form() {
         let config: ShimConfig = serde_json::from_str(GOLDEN).expect("reads");
         assert_eq!(config.format, CONFIG_FORMAT);
         assert_eq!(serde_json::to_string(&config).expect("writes"), GOLDEN);
+    }
+
+    #[test]
+    fn a_configuration_without_schedules_has_none() {
+        let (start, _) = GOLDEN.split_once(",\"schedules\"").expect("it has some");
+        let config: ShimConfig = serde_json::from_str(&format!("{start}}}")).expect("reads");
+        assert_eq!(config.schedules, BTreeMap::new());
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn config() -> ShimConfig {
             method: "POST".to_owned(),
             path: "/predict".to_owned(),
         }],
+        schedules: BTreeMap::new(),
     }
 }
 

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use hyper::Method;
 use hyper::header::CONTENT_TYPE;
+use mlfn_shim_contract::ShimConfig;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use serde_json::value::RawValue;
-use tokio::net::TcpListener;
 
 use super::http::{header, health, refuse};
 use super::server::{self, Limits, Request, Response, json};
@@ -20,7 +21,6 @@ use super::{Caller, Reply, Service, envelope, reply, routes};
 use crate::codec::failure::{Code, Failure, to_bytes};
 use crate::config::{Environment, Package};
 use crate::handler::{Handler, Timings};
-use crate::log::{self, Level};
 use crate::shutdown::Shutdown;
 
 /// The host's name for a call.
@@ -39,9 +39,7 @@ pub(super) async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), Box<dyn Error>> {
     let package = Package::find(environment)?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    let at = listener.local_addr()?.to_string();
-    log::write(Level::Info, "listening", &[("address", at.into())]);
+    let listener = server::listen((Ipv4Addr::LOCALHOST, port).into()).await?;
     let limits = Limits::new(package.config.max_request);
     let service = Service::start(package, environment.threads());
     server::serve(listener, limits, shutdown, move |request| {
@@ -68,7 +66,8 @@ async fn respond(service: Arc<Service>, request: Request) -> Response {
     let Some(route) = route else {
         let reply = service
             .answer(caller, move |handler, timings| {
-                invocation(handler, timings, &body)
+                let function = path.trim_start_matches('/');
+                invocation(handler, timings, function, &body)
             })
             .await;
         return json(if reply.wrapped { 200 } else { reply.status() }, reply.body);
@@ -107,7 +106,8 @@ struct HttpData<'a> {
     body: Option<&'a RawValue>,
 }
 
-/// What the data of a trigger is, told by its shape: the host says only the function's name.
+/// What the data of a trigger is, told by its shape: besides it, the host says only the function's
+/// name.
 enum Event<'a> {
     Http(HttpData<'a>),
     Timer,
@@ -115,14 +115,16 @@ enum Event<'a> {
     Many(Vec<Cow<'a, [u8]>>),
 }
 
-fn invocation(handler: &Handler, timings: &mut Timings, body: &[u8]) -> Reply {
+/// A call of the host for the function of this name.
+fn invocation(handler: &Handler, timings: &mut Timings, function: &str, body: &[u8]) -> Reply {
     let event = match read(body) {
         Ok(event) => event,
         Err(failure) => return reply(handler, Err(failure)),
     };
     let result = match event {
         Event::Http(data) => return http_reply(handler, timings, &data),
-        Event::Timer => Err(timer()),
+        Event::Timer => scheduled(handler.config(), function)
+            .and_then(|request| handler.handle(&to_bytes(request), timings)),
         Event::One(body) => handler.handle(&body, timings),
         Event::Many(bodies) => many(handler, timings, &bodies),
     };
@@ -195,10 +197,16 @@ fn is_timer(body: &[u8]) -> bool {
     serde_json::from_slice::<Timer>(body).is_ok()
 }
 
-fn timer() -> Failure {
-    let message = "this is a timer's event, which has no data to predict on; the input of a \
-                   schedule comes with the deploy of schedule triggers";
-    Failure::new(Code::UnsupportedEvent, message)
+/// What a schedule asks the model: its own input, or else the model's example.
+fn scheduled<'a>(config: &'a ShimConfig, function: &str) -> Result<&'a Json, Failure> {
+    let input = config.schedules.get(function).and_then(Option::as_ref);
+    input.or(config.example.as_ref()).ok_or_else(|| {
+        let message = format!(
+            "`{function}` is a schedule without a request: give it an `input:`, or the model an \
+             `example:`, in the manifest",
+        );
+        Failure::new(Code::UnsupportedEvent, message)
+    })
 }
 
 fn malformed(error: &serde_json::Error) -> Failure {

@@ -3,34 +3,30 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::Method;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::net::TcpListener;
 
 use super::server::{self, Limits, Request, Response, json};
 use super::{Caller, Service, envelope, reply, routes};
 use crate::codec::failure::{Code, Failure, to_bytes};
 use crate::config::{Environment, Package};
 use crate::handler::{Handler, Timings};
-use crate::log::{self, Level};
 use crate::shutdown::Shutdown;
 
 /// Serves until the platform ends the process. The port is open before the model is loaded:
 /// platforms take that for a start, and requests wait.
 pub(super) async fn serve(
     environment: &Environment,
-    port: u16,
+    address: SocketAddr,
     shutdown: Shutdown,
 ) -> Result<(), Box<dyn Error>> {
     let package = Package::find(environment)?;
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
-    let at = listener.local_addr()?.to_string();
-    log::write(Level::Info, "listening", &[("address", at.into())]);
+    let listener = server::listen(address).await?;
     let limits = Limits::new(package.config.max_request);
     let service = Service::start(package, environment.threads());
     let project = environment.google_project();

@@ -38,7 +38,7 @@ pub(crate) async fn serve(environment: &Environment) -> Result<(), Box<dyn Error
     match platform {
         PlatformChoice::Lambda(api) => lambda::serve(environment, &api, shutdown).await?,
         PlatformChoice::Azure(port) => azure::serve(environment, port, shutdown).await?,
-        PlatformChoice::Http(port) => http::serve(environment, port, shutdown).await?,
+        PlatformChoice::Http(address) => http::serve(environment, address, shutdown).await?,
     }
     log::write(Level::Info, "stopped", &[]);
     Ok(())

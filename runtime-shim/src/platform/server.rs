@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +68,23 @@ pub(crate) fn json(status: u16, body: Vec<u8>) -> Response {
     let value = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, value);
     response
+}
+
+/// The port is taken, or the address is not one of this machine's.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub(crate) struct ListenError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// Opens a port, and tells the log where.
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let failed = |source| ListenError { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let at = listener.local_addr().map_err(failed)?.to_string();
+    log::write(Level::Info, "listening", &[("address", at.into())]);
+    Ok(listener)
 }
 
 /// Answers requests until the platform wants the process to end, and then those that have come.

@@ -1,5 +1,7 @@
 //! Azure's custom handler.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
@@ -118,15 +120,61 @@ fn a_failing_message_fails_the_call_so_that_the_host_tries_again() {
     );
 }
 
-#[test]
-fn a_timer_has_no_request_yet() {
-    let shim = identity();
+/// What the host sends when a timer fires: an object, or the same quoted twice.
+fn timers() -> [Json; 2] {
     let timer =
         json!({"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": false});
-    for value in [timer.clone(), json!(timer.to_string())] {
-        let answer = call(&shim, "timer", &value);
-        assert_eq!(answer.failure(), "422 unsupported_event", "{}", answer.body);
+    [timer.clone(), json!(timer.to_string())]
+}
+
+#[track_caller]
+fn check_timer(shim: &Shim, function: &str, expected: Result<&str, &str>) {
+    for timer in timers() {
+        let body = json!({"Data": {"timer": timer}, "Metadata": {}}).to_string();
+        let answer = shim.post(&format!("/{function}"), &body);
+        match expected {
+            Ok(prediction) => {
+                assert_eq!(answer.status, 200, "{}", answer.body);
+                let found = &support::json(&answer.body)["ReturnValue"];
+                assert_eq!(found.to_string(), prediction);
+            }
+            Err(part) => {
+                assert_eq!(answer.failure(), "422 unsupported_event");
+                assert!(answer.body.contains(part), "{}", answer.body);
+            }
+        }
     }
+}
+
+#[test]
+fn a_timer_gets_the_input_of_its_schedule_or_the_example() {
+    let mut package = Package::of("identity_float32");
+    package.config.schedules = BTreeMap::from([
+        (
+            "classifier-schedule-0".to_owned(),
+            Some(json!({"x": [[3, 4]]})),
+        ),
+        ("classifier-schedule-1".to_owned(), None),
+    ]);
+    let shim = Shim::azure(&package);
+    let own = r#"{"prediction":[[3.0,4.0]]}"#;
+    check_timer(&shim, "classifier-schedule-0", Ok(own));
+    let nothing = "`classifier-schedule-1` is a schedule without a request: give it an `input:`";
+    check_timer(&shim, "classifier-schedule-1", Err(nothing));
+    check_timer(
+        &shim,
+        "other",
+        Err("`other` is a schedule without a request"),
+    );
+
+    package.config.example = Some(json!({"x": [[5, 6]]}));
+    let shim = Shim::azure(&package);
+    check_timer(&shim, "classifier-schedule-0", Ok(own));
+    check_timer(
+        &shim,
+        "classifier-schedule-1",
+        Ok(r#"{"prediction":[[5.0,6.0]]}"#),
+    );
 }
 
 /// An HTTP trigger in an envelope.

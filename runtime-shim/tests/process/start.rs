@@ -1,5 +1,6 @@
 //! What happens before the first request.
 
+use std::net::TcpListener;
 use std::path::Path;
 
 use crate::support::{Package, Shim};
@@ -35,6 +36,25 @@ fn a_port_must_be_one() {
     check_refusal(&[("PORT", "70000")], &["PORT is `70000`"]);
     let name = "FUNCTIONS_CUSTOMHANDLER_PORT";
     check_refusal(&[(name, "-1")], &["FUNCTIONS_CUSTOMHANDLER_PORT is `-1`"]);
+}
+
+#[test]
+fn the_address_must_be_one() {
+    let expected = ["MLFN_HOST is `localhost`, which is not an IP address"];
+    check_refusal(&[("PORT", "0"), ("MLFN_HOST", "localhost")], &expected);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let address = taken.local_addr().expect("an address");
+    let port = address.port().to_string();
+    let package = Package::of("scalar");
+    let (status, log) = Shim::with(&package, &[("PORT", &port)]).ended();
+    assert_eq!(status.code(), Some(1));
+    let expected = format!("cannot listen on {address}: Address already in use");
+    let message = log.last().expect("a line")["message"].to_string();
+    assert!(message.contains(&expected), "{message}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Arguments: a folder with `bootstrap`, `lib/libonnxruntime.so` and `model/model.onnx`, and the
 //! folder for the archive.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mlfn_core::{
@@ -36,6 +37,7 @@ impl Provider for Plain {
             },
             shim: "bootstrap".to_owned(),
             files: Vec::new(),
+            schedules: BTreeMap::new(),
             routes: vec![RouteSpec {
                 name: "bucket",
                 max_packed: None,

@@ -35,6 +35,7 @@ pub(crate) fn compile(
         max_response: spec.max_response,
         timeout: function.timeout.get(),
         routes: routes(function),
+        schedules: spec.schedules.clone(),
     }
 }
 

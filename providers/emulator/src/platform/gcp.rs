@@ -87,6 +87,8 @@ fn environment(
         ),
         ("HOME", "/tmp"),
         ("PORT", &port.to_string()),
+        // A container has its interfaces for itself, this machine does not.
+        (mlfn_shim_contract::env::HOST, "127.0.0.1"),
         ("K_SERVICE", name),
         ("K_REVISION", &blueprint.version),
         ("K_CONFIGURATION", name),

@@ -62,6 +62,7 @@ impl Package {
                 method: "POST".to_owned(),
                 path: "/predict".to_owned(),
             }],
+            schedules: BTreeMap::new(),
         };
         Self {
             model: model.to_owned(),

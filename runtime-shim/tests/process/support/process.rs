@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mlfn_shim_contract::env::HOST;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -26,7 +27,7 @@ pub(crate) struct Shim {
 }
 
 impl Shim {
-    /// Starts a binary with these variables and no others.
+    /// Starts a binary with these variables, on the loopback interface, and with no others.
     pub(crate) fn start(binary: &Path, variables: &[(&str, &str)]) -> Self {
         Self::start_in(None, binary, variables)
     }
@@ -34,7 +35,10 @@ impl Shim {
     /// Keeps the folder of a package as long as the process.
     fn start_in(package: Option<TempDir>, binary: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary);
-        command.env_clear().envs(variables.iter().copied());
+        command
+            .env_clear()
+            .env(HOST, "127.0.0.1")
+            .envs(variables.iter().copied());
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -72,8 +76,10 @@ impl Shim {
     pub(crate) fn serving(package: &Package, variables: &[(&str, &str)]) -> Self {
         let mut shim = Self::with(package, variables);
         let line = shim.wait_for("listening");
-        let address = line["address"].as_str().expect("an address");
-        shim.address = address.replace("0.0.0.0", "127.0.0.1");
+        line["address"]
+            .as_str()
+            .expect("an address")
+            .clone_into(&mut shim.address);
         shim
     }
 

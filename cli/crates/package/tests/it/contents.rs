@@ -67,6 +67,7 @@ fn the_configuration_is_compiled_from_the_manifest_and_the_model() {
         "max_response": 5 << 20,
         "timeout": 30,
         "routes": [{"method": "GET", "path": "/score"}],
+        "schedules": {"timer": {"x": 1}},
     });
     assert_eq!(config, expected);
 }

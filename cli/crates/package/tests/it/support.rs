@@ -9,6 +9,7 @@ use mlfn_core::{
     PackageSpec, Provider, ProviderName, RouteSpec, Service, Target,
 };
 use mlfn_package::{BuildOptions, Built, Formats, PackageError, build};
+use serde_json::json;
 use tempfile::TempDir;
 
 /// A cloud with these small files.
@@ -31,6 +32,7 @@ impl Provider for Cloud {
             target: target(),
             shim: "bootstrap".to_owned(),
             files: self.files.clone(),
+            schedules: BTreeMap::from([("timer".to_owned(), Some(json!({"x": 1})))]),
             routes: vec![RouteSpec {
                 name: "direct zip",
                 max_packed: Some(50 << 20),
