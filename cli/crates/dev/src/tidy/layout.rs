@@ -64,7 +64,7 @@ fn clouds(paths: &BTreeSet<&str>) -> Vec<Problem> {
 fn cloud_files(cloud: &str, paths: &BTreeSet<&str>) -> Vec<Problem> {
     let folder = format!("providers/{cloud}/src/");
     let files = paths.iter().filter_map(|path| path.strip_prefix(&folder));
-    let own: BTreeSet<&str> = files.map(|file| module(file)).collect();
+    let own: BTreeSet<&str> = files.map(module).collect();
     let missing = CLOUD_FILES.iter().filter(|name| !own.contains(**name));
     let missing = missing.map(|name| {
         Problem::new(
