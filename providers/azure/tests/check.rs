@@ -1,5 +1,6 @@
 //! What Azure refuses, limit by limit, at both edges.
 
+use expect_test::expect_file;
 use mlfn_azure::Azure;
 use mlfn_core::{
     Architecture, Diagnostic, EnvironmentValue, Memory, Provider as _, ProviderName, Seconds,
@@ -514,5 +515,6 @@ fn every_refusal_says_what_why_and_how_to_mend_it() {
     };
     let found: Vec<Diagnostic> = Azure.check(&service(ProviderName::Azure, change));
     contract::diagnostics(&found);
-    insta::assert_snapshot!(listing(&found));
+    let expected = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/expected/refusals.txt");
+    expect_file![expected].assert_eq(&listing(&found));
 }

@@ -1,12 +1,13 @@
 //! Requests and answers as data, with an engine that answers what it is given.
 //!
 //! Each file in `tests/requests` describes a model and holds requests (`> `), each followed by its
-//! answer (`< `). Cases without an answer, or all with `MLFN_BLESS=1`, get the one of today
-//! written into the file: look at the difference before committing it.
+//! answer (`< `). `UPDATE_EXPECT=1` writes the answers of today into the files: look at the
+//! difference before committing it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use expect_test::expect_file;
 use mlfn_shim_contract::{CONFIG_FORMAT, InputConfig, OutputConfig, Route, ShimConfig};
 use serde_json::Value as Json;
 
@@ -158,40 +159,17 @@ fn answered(text: &str) -> (String, usize, usize) {
 
 #[test]
 fn requests_get_the_answers_in_the_files() {
-    let bless = std::env::var_os("MLFN_BLESS").is_some();
-    let (mut good, mut bad, mut wrong) = (0, 0, Vec::new());
+    let (mut good, mut bad) = (0, 0);
     for path in files() {
         let text = fs_err::read_to_string(&path).expect("a file");
         let (today, good_here, bad_here) = answered(&text);
         (good, bad) = (good + good_here, bad + bad_here);
-        if bless {
-            fs_err::write(&path, today).expect("the file can be written");
-        } else if today != text {
-            wrong.push(difference(&path, &text, &today));
-        }
+        expect_file![path].assert_eq(&today);
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(
         good >= 60 && bad >= 60,
         "{good} good and {bad} bad cases are too few"
     );
-}
-
-fn difference(path: &Path, expected: &str, found: &str) -> String {
-    let lines = expected.lines().zip(found.lines());
-    let different = lines
-        .enumerate()
-        .find(|(_, (expected, found))| expected != found);
-    match different {
-        Some((line, (expected, found))) => {
-            format!(
-                "{}:{}\nexpected {expected}\nfound    {found}",
-                path.display(),
-                line + 1
-            )
-        }
-        None => format!("{} has a case without an answer", path.display()),
-    }
 }
 
 #[track_caller]

@@ -1,6 +1,9 @@
-//! What is read of the models in `tests/fixtures`, as JSON. `INSTA_UPDATE=always cargo test` writes it anew.
+//! What is read of the models in `tests/fixtures`, as JSON in `tests/expected`, which
+//! `UPDATE_EXPECT=1` writes anew.
 
 use std::path::Path;
+
+use expect_test::expect_file;
 
 use crate::inspect;
 
@@ -9,7 +12,8 @@ fn check(name: &str) {
     let path = Path::new("tests/fixtures").join(format!("{name}.onnx"));
     let model = inspect(&path).expect("reads");
     let json = serde_json::to_string_pretty(&model).expect("writes");
-    insta::assert_snapshot!(name, json);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expected");
+    expect_file![folder.join(format!("{name}.json"))].assert_eq(&format!("{json}\n"));
 }
 
 #[test]
