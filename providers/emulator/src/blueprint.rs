@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mlfn_core::{Memory, ProviderName};
 
-use crate::logs::Sink;
+use crate::logs::Witness;
 
 /// What all instances of a revision have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(crate) struct Nest {
     /// The name of its log stream.
     pub(crate) stream: String,
     /// Where the lines of its log go.
-    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) witness: Arc<dyn Witness>,
 }
 
 impl Nest {

@@ -82,7 +82,7 @@ impl LocalFunction {
             temp: None,
             is_provisioned: false,
             stream: "local".to_owned(),
-            sink: logs.clone(),
+            witness: logs.clone(),
         };
         let started = Platform::start(&blueprint, nest).await;
         let platform = started.map_err(|error| error.with_logs(logs.take()))?;

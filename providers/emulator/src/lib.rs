@@ -9,16 +9,25 @@
 //! - `http.rs` is the client side of HTTP on loopback; `identifiers.rs` makes request ids.
 
 mod blueprint;
+mod emulator;
 mod error;
+mod front;
 mod function;
 mod http;
 mod identifiers;
 mod invocation;
+mod log_file;
 mod logs;
+mod packages;
 mod platform;
+mod pool;
 mod process;
 
 pub use blueprint::Blueprint;
+pub use emulator::{Call, Emulator, EmulatorOptions, FunctionHandle, InvokeError, Limits, Secrets};
 pub use error::{EmulatorError, StartFailure};
 pub use function::{LocalFunction, Start};
 pub use invocation::{Exit, Exited, Failure, Invocation, Outcome};
+pub use log_file::{LogLine, LogReader};
+pub use packages::PackageError;
+pub use pool::{Done, Ending, Report, Throttled};

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rustix::process::Pid;
 use tokio::net::unix::pipe;
 
 /// Longer lines are cut; CloudWatch does so at 256 KiB.
@@ -17,9 +18,12 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// How much is read at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// Where the lines of a process go.
-pub(crate) trait Sink: fmt::Debug + Send + Sync {
-    /// One line without its end, which may not be text.
+/// Who is told about a process.
+pub(crate) trait Witness: fmt::Debug + Send + Sync {
+    /// It has started.
+    fn born(&self, _process: Pid) {}
+
+    /// It wrote a line, which comes without its end and may not be text.
     fn line(&self, line: &[u8]);
 }
 
@@ -40,36 +44,36 @@ impl Lines {
     }
 
     /// Reads to the end. Never stops reading, or the writer would have to wait.
-    pub(crate) async fn follow(&self, sink: &dyn Sink) {
+    pub(crate) async fn follow(&self, witness: &dyn Witness) {
         while self.pipe.readable().await.is_ok() {
-            if !self.read_available(sink) {
+            if !self.read_available(witness) {
                 break;
             }
         }
         let mut partial = self.partial();
         if !partial.is_empty() {
-            sink.line(&partial);
+            witness.line(&partial);
             partial.clear();
         }
     }
 
     /// Reads what is there already, without waiting for the runtime to notice that it is.
-    pub(crate) fn drain(&self, sink: &dyn Sink) {
+    pub(crate) fn drain(&self, witness: &dyn Witness) {
         let mut partial = self.partial();
         let mut chunk = [0; CHUNK];
         while let Ok(read @ 1..) = rustix::io::read(&self.pipe, &mut chunk) {
-            cut(&mut partial, &chunk[..read], sink);
+            cut(&mut partial, &chunk[..read], witness);
         }
     }
 
     /// False at the end.
-    fn read_available(&self, sink: &dyn Sink) -> bool {
+    fn read_available(&self, witness: &dyn Witness) -> bool {
         let mut partial = self.partial();
         let mut chunk = [0; CHUNK];
         loop {
             match self.pipe.try_read(&mut chunk) {
                 Ok(0) => return false,
-                Ok(read) => cut(&mut partial, &chunk[..read], sink),
+                Ok(read) => cut(&mut partial, &chunk[..read], witness),
                 Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
             }
         }
@@ -80,13 +84,13 @@ impl Lines {
     }
 }
 
-fn cut(partial: &mut Vec<u8>, chunk: &[u8], sink: &dyn Sink) {
+fn cut(partial: &mut Vec<u8>, chunk: &[u8], witness: &dyn Witness) {
     for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
         let text = piece.strip_suffix(b"\n").unwrap_or(piece);
         let room = MAX_LINE - partial.len();
         partial.extend_from_slice(&text[..text.len().min(room)]);
         if text.len() < piece.len() {
-            sink.line(partial);
+            witness.line(partial);
             partial.clear();
         }
     }
@@ -112,7 +116,7 @@ impl Kept {
     }
 }
 
-impl Sink for Kept {
+impl Witness for Kept {
     fn line(&self, line: &[u8]) {
         let line = String::from_utf8_lossy(line).into_owned();
         let mut lot = self.0.lock().unwrap_or_else(PoisonError::into_inner);

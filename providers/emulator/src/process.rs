@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::EmulatorError;
 use crate::invocation::Exited;
-use crate::logs::{Lines, Sink};
+use crate::logs::{Lines, Witness};
 
 /// What to start.
 #[derive(Debug)]
@@ -44,30 +44,30 @@ pub(crate) struct Process {
 #[derive(Debug)]
 struct Output {
     pipes: [Lines; 2],
-    sink: Arc<dyn Sink>,
+    witness: Arc<dyn Witness>,
 }
 
 impl Output {
-    fn of(child: &mut Child, sink: Arc<dyn Sink>) -> io::Result<Self> {
+    fn of(child: &mut Child, witness: Arc<dyn Witness>) -> io::Result<Self> {
         let missing = || io::Error::other("the process has no output");
         let output = child.stdout.take().ok_or_else(missing)?.into_owned_fd()?;
         let errors = child.stderr.take().ok_or_else(missing)?.into_owned_fd()?;
         let pipes = [Lines::of(output)?, Lines::of(errors)?];
-        Ok(Self { pipes, sink })
+        Ok(Self { pipes, witness })
     }
 
     async fn follow(&self) {
         let [output, errors] = &self.pipes;
-        tokio::join!(output.follow(&*self.sink), errors.follow(&*self.sink));
+        tokio::join!(output.follow(&*self.witness), errors.follow(&*self.witness));
     }
 }
 
 impl Process {
-    /// Starts `program` in a process group of its own, with nothing on its standard input, and
-    /// passes the lines that it writes on to `sink`.
+    /// Starts `program` in a process group of its own, with nothing on its standard input, whose
+    /// lines go to `witness`.
     pub(crate) async fn spawn(
         program: &Program,
-        sink: Arc<dyn Sink>,
+        witness: Arc<dyn Witness>,
     ) -> Result<Self, EmulatorError> {
         let failed = |source| EmulatorError::Spawn {
             path: program.path.clone(),
@@ -75,7 +75,8 @@ impl Process {
         };
         let mut child = spawn(program).await.map_err(failed)?;
         let group = process_id(&child).map_err(failed)?;
-        let output = Arc::new(Output::of(&mut child, sink).map_err(failed)?);
+        witness.born(group);
+        let output = Arc::new(Output::of(&mut child, witness).map_err(failed)?);
         let watchdog = watchdog(group).map_err(|source| EmulatorError::Machine {
             action: "run `sh`, which ends the function should mlfn be killed",
             source,
@@ -94,17 +95,12 @@ impl Process {
         })
     }
 
-    /// The process's number, which is that of its group.
-    pub(crate) fn id(&self) -> Pid {
-        self.group
-    }
-
     /// How it ended, if it has.
     pub(crate) fn ended(&self) -> Option<Exited> {
         self.exit.borrow().map(Exited::of)
     }
 
-    /// Waits for its end. The sink has all of its output by then.
+    /// Waits for its end. The witness has all of its output by then.
     pub(crate) async fn wait(&self) -> Exited {
         let mut exit = self.exit.clone();
         let status = exit.wait_for(Option::is_some).await.ok().and_then(|s| *s);
@@ -127,15 +123,10 @@ impl Process {
         self.wait().await
     }
 
-    /// Ends it at once, without waiting for that.
-    pub(crate) fn doom(&self) {
-        self.signal(Signal::KILL);
-    }
-
     /// Passes on what it has written up to now.
     pub(crate) fn drain(&self) {
         for pipe in &self.output.pipes {
-            pipe.drain(&*self.output.sink);
+            pipe.drain(&*self.output.witness);
         }
     }
 

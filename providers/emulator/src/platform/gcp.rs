@@ -2,7 +2,6 @@
 //! (<https://cloud.google.com/run/docs/container-contract>), which functions run on.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,8 +43,7 @@ impl Gcp {
             folder: root.clone(),
             environment: environment(blueprint, &nest, port, &root.to_string_lossy()),
         };
-        let sink = || Arc::clone(&nest.sink);
-        let server = Server::start(ProviderName::Gcp, STARTUP, sink, program).await?;
+        let server = Server::start(ProviderName::Gcp, STARTUP, &nest.witness, program).await?;
         Ok(Self {
             server,
             timeout: blueprint.timeout,

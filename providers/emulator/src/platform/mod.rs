@@ -5,18 +5,20 @@ mod gcp;
 mod lambda;
 mod server;
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{HeaderMap, Request};
-use mlfn_core::ProviderName;
+use mlfn_core::{Memory, ProviderName};
+use rustix::process::Signal;
 
 use crate::blueprint::{Blueprint, Nest};
 use crate::process::Process;
-use crate::{EmulatorError, Failure, Outcome};
+use crate::{EmulatorError, Exited, Failure, Outcome, StartFailure};
 
-pub(crate) use lambda::{ACCOUNT, REGION, arn};
+pub(crate) use lambda::{ACCOUNT, MAX_BYTES as LAMBDA_MAX_BYTES, REGION, arn};
 
 /// What a function is asked.
 #[derive(Debug, Clone)]
@@ -135,6 +137,67 @@ fn check_size(platform: ProviderName, size: usize, limit: usize) -> Result<(), E
         size,
         limit,
     })
+}
+
+/// What an instance used more of than it may, in MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overrun {
+    Memory { limit: Memory, used: u64 },
+    Disk { limit: Memory, used: u64 },
+}
+
+impl fmt::Display for Overrun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory { limit, used } => write!(
+                f,
+                "mlfn: the instance used {used} MB of memory and has {}; it was ended",
+                limit.as_mib()
+            ),
+            Self::Disk { limit, used } => write!(
+                f,
+                "mlfn: the instance wrote {used} MB of temporary files and has room for {}; it was ended",
+                limit.as_mib()
+            ),
+        }
+    }
+}
+
+/// What the caller gets when an instance was ended for using too much.
+pub(crate) fn overrun(blueprint: &Blueprint, id: &str, overrun: Overrun) -> Answer {
+    let failure = Failure::Exited(Exited::Signal(Signal::KILL.as_raw()));
+    match blueprint.platform {
+        ProviderName::Aws => lambda::overrun(id, overrun),
+        ProviderName::Azure => Answer::failed(failure, Some(500), ""),
+        ProviderName::Gcp => Answer::failed(failure, Some(503), "Service Unavailable"),
+    }
+}
+
+/// What the caller gets when there is no answer at all.
+pub(crate) fn no_answer(blueprint: &Blueprint, id: &str, error: &EmulatorError) -> Answer {
+    let failure = match error {
+        EmulatorError::Start {
+            failure: StartFailure::Exited(how),
+            ..
+        }
+        | EmulatorError::Ended(how) => Failure::Exited(*how),
+        EmulatorError::Start {
+            failure: StartFailure::NotReady(_),
+            ..
+        } => Failure::TimedOut,
+        EmulatorError::RequestTooLarge { .. } => Failure::BadAnswer(error.to_string()),
+        _ => Failure::Reported,
+    };
+    match (blueprint.platform, error) {
+        (ProviderName::Aws, _) => lambda::no_answer(failure, id, error),
+        (_, EmulatorError::RequestTooLarge { .. }) => {
+            Answer::failed(failure, Some(413), "Request Entity Too Large")
+        }
+        (ProviderName::Azure, _) => {
+            Answer::failed(failure, Some(503), "Function host is not running.")
+        }
+        (ProviderName::Gcp, _) => Answer::failed(failure, Some(503), "Service Unavailable"),
+    }
 }
 
 /// How the HTTP platforms see a status.

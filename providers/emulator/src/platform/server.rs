@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::start_failed;
 use crate::http::{self, Client, HttpError};
-use crate::logs::Sink;
+use crate::logs::Witness;
 use crate::process::{Process, Program};
 use crate::{EmulatorError, Exited, StartFailure};
 
@@ -57,12 +57,12 @@ impl Server {
     pub(crate) async fn start(
         platform: ProviderName,
         startup: Startup,
-        sink: impl Fn() -> Arc<dyn Sink>,
+        witness: &Arc<dyn Witness>,
         program: impl Fn(u16) -> Program,
     ) -> Result<Self, EmulatorError> {
         let port = free_port()?;
         let start = async |port| {
-            let process = Process::spawn(&program(port), sink()).await?;
+            let process = Process::spawn(&program(port), Arc::clone(witness)).await?;
             Self::await_ready(platform, startup, process, port).await
         };
         match start(port).await {

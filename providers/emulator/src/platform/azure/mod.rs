@@ -8,7 +8,6 @@ mod envelope;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -62,8 +61,7 @@ impl Azure {
             folder: app.folder.clone(),
             environment: environment(blueprint, &nest, port, &root),
         };
-        let sink = || Arc::clone(&nest.sink);
-        let server = Server::start(ProviderName::Azure, STARTUP, sink, program).await?;
+        let server = Server::start(ProviderName::Azure, STARTUP, &nest.witness, program).await?;
         Ok(Self {
             server,
             entry: app.entry,

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use self::runtime_api::{Handout, Phase, Reply, RuntimeApi};
-use super::{Answer, Event, check_size, package_root, start_failed};
+use super::{Answer, Event, Overrun, check_size, package_root, start_failed};
 use crate::blueprint::{Blueprint, Nest};
 use crate::identifiers::{since_epoch, trace_header};
 use crate::process::{Process, Program};
@@ -61,7 +61,7 @@ impl Lambda {
             environment: environment(blueprint, &nest, &api.address(), &root),
             folder: root,
         };
-        let process = Process::spawn(&program, nest.sink).await?;
+        let process = Process::spawn(&program, nest.witness).await?;
         initialise(&api, &process, blueprint.timeout.max(INIT_LIMIT)).await?;
         Ok(Self {
             api,
@@ -212,6 +212,43 @@ fn timed_out(id: &str, limit: Duration) -> Answer {
     let seconds = limit.as_secs_f64();
     let message = format!("RequestId: {id} Error: Task timed out after {seconds:.2} seconds");
     failed(Failure::TimedOut, "Sandbox.Timedout", &message)
+}
+
+/// What the caller gets when the environment did not start.
+pub(super) fn no_answer(failure: Failure, id: &str, error: &EmulatorError) -> Answer {
+    match error {
+        EmulatorError::Start { failure, .. } => match failure {
+            StartFailure::Exited(how) => exited(id, *how),
+            StartFailure::NotReady(limit) => timed_out(id, *limit),
+            StartFailure::Reported(body) => Answer::failed(Failure::Reported, None, body.clone()),
+        },
+        EmulatorError::Package { .. } => {
+            let places = "[/var/task/bootstrap /opt/bootstrap]";
+            let message =
+                format!("RequestId: {id} Error: Couldn't find valid bootstrap(s): {places}");
+            failed(failure, "Runtime.InvalidEntrypoint", &message)
+        }
+        EmulatorError::Spawn { source, .. } => {
+            let message = format!("RequestId: {id} Error: fork/exec /var/task/bootstrap: {source}");
+            failed(failure, "Runtime.InvalidEntrypoint", &message)
+        }
+        error => failed(
+            failure,
+            "Sandbox.Failure",
+            &format!("RequestId: {id} Error: {error}"),
+        ),
+    }
+}
+
+/// What the caller gets when the environment was ended for using too much.
+pub(super) fn overrun(id: &str, overrun: Overrun) -> Answer {
+    let kind = match overrun {
+        Overrun::Memory { .. } => "Runtime.OutOfMemory",
+        Overrun::Disk { .. } => "Runtime.ExitError",
+    };
+    let message = format!("RequestId: {id} Error: Runtime exited with error: signal: killed");
+    let killed = Exited::Signal(rustix::process::Signal::KILL.as_raw());
+    failed(Failure::Exited(killed), kind, &message)
 }
 
 /// Errors that Lambda itself reports have this form.

@@ -1,0 +1,214 @@
+//! What takes requests at the moment. Made anew from the wiring at each change, with the pools of
+//! everything that stayed as it was, so that a change drops no request.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mlfn_core::ProviderName;
+
+use super::EmulatorOptions;
+use super::wiring::{FunctionWiring, Revision, Variable, Wiring};
+use crate::blueprint::Blueprint;
+use crate::log_file::LogFile;
+use crate::pool::{Gate, Pool, PoolSpec, Scale};
+
+/// How long Cloud Run keeps a request waiting for an instance
+/// (<https://cloud.google.com/run/docs/about-instance-autoscaling>); the Functions host is no
+/// shorter.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What takes requests.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) wiring: Wiring,
+    pub(crate) functions: BTreeMap<String, LiveFunction>,
+    /// For everything that has no gate of its own, and how many it lets in.
+    shared: (u32, Arc<Gate>),
+}
+
+/// A function that takes requests.
+#[derive(Debug)]
+pub(crate) struct LiveFunction {
+    pools: BTreeMap<String, Arc<Pool>>,
+    aliases: BTreeMap<String, String>,
+    log: Arc<LogFile>,
+    /// Its own gate, and how many it lets in.
+    reserved: Option<(u32, Arc<Gate>)>,
+}
+
+impl LiveFunction {
+    /// The pool of a revision, an alias, or the newest.
+    pub(crate) fn pool(&self, qualifier: Option<&str>) -> Option<&Arc<Pool>> {
+        let qualifier = qualifier.unwrap_or(LATEST);
+        let version = self
+            .aliases
+            .get(qualifier)
+            .map_or(qualifier, String::as_str);
+        self.pools.get(version)
+    }
+
+    /// All of its pools.
+    pub(crate) fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.pools.values()
+    }
+
+    /// Its log.
+    pub(crate) fn log(&self) -> &Arc<LogFile> {
+        &self.log
+    }
+}
+
+/// What Lambda calls the revision that has not been published.
+pub(crate) const LATEST: &str = "$LATEST";
+
+impl Live {
+    /// With nothing in it.
+    pub(crate) fn empty(options: &EmulatorOptions) -> Self {
+        let seats = options.limits.concurrency;
+        Self {
+            wiring: Wiring::empty(options.platform),
+            functions: BTreeMap::new(),
+            shared: (seats, shared_gate(seats)),
+        }
+    }
+
+    /// After a change of the wiring. What is new has no instances yet.
+    pub(crate) fn next(&self, wiring: Wiring, options: &EmulatorOptions) -> Self {
+        let reserved: u32 = wiring.functions.values().filter_map(|f| f.reserved).sum();
+        let seats = options.limits.concurrency.saturating_sub(reserved).max(1);
+        let shared = match &self.shared {
+            (old, gate) if *old == seats => (seats, Arc::clone(gate)),
+            _ => (seats, shared_gate(seats)),
+        };
+        let maker = Maker {
+            region: wiring.region.as_deref(),
+            options,
+            shared: &shared.1,
+        };
+        let functions = wiring.functions.iter().map(|(name, function)| {
+            let old = self.functions.get(name);
+            (name.clone(), maker.function(name, function, old))
+        });
+        let functions = functions.collect();
+        Self {
+            wiring,
+            functions,
+            shared,
+        }
+    }
+
+    /// The pools that are not in `next`.
+    pub(crate) fn gone<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a Arc<Pool>> {
+        let stays = |pool: &Arc<Pool>| {
+            let mut all = next.functions.values().flat_map(LiveFunction::pools);
+            all.any(|other| Arc::ptr_eq(pool, other))
+        };
+        let pools = self.functions.values().flat_map(LiveFunction::pools);
+        pools.filter(move |pool| !stays(pool))
+    }
+}
+
+fn shared_gate(seats: u32) -> Arc<Gate> {
+    Gate::new(seats, None, "ConcurrentInvocationLimitExceeded")
+}
+
+/// Makes what takes requests.
+struct Maker<'a> {
+    region: Option<&'a str>,
+    options: &'a EmulatorOptions,
+    shared: &'a Arc<Gate>,
+}
+
+impl Maker<'_> {
+    fn function(
+        &self,
+        name: &str,
+        wiring: &FunctionWiring,
+        old: Option<&LiveFunction>,
+    ) -> LiveFunction {
+        let log = old.map_or_else(
+            || LogFile::open(self.options.log_path(name)),
+            |old| Arc::clone(&old.log),
+        );
+        let reserved = wiring.reserved.map(|seats| {
+            let old = old.and_then(|old| old.reserved.clone());
+            old.filter(|(old, _)| *old == seats)
+                .unwrap_or_else(|| (seats, reserved_gate(seats)))
+        });
+        let own_gate = reserved.as_ref().map(|(_, gate)| gate);
+        let pools = wiring.revisions.iter().map(|(version, revision)| {
+            let spec = self.spec(name, version, revision, &log);
+            let scale = Scale {
+                gate: self.gate(revision, own_gate),
+                warm: wiring.warm.get(version).copied().unwrap_or_default(),
+                idle: self.options.limits.idle,
+            };
+            let old = old.and_then(|old| old.pools.get(version));
+            (version.clone(), pool(spec, scale, old))
+        });
+        LiveFunction {
+            pools: pools.collect(),
+            aliases: wiring.aliases.clone(),
+            log,
+            reserved,
+        }
+    }
+
+    fn spec(&self, name: &str, version: &str, of: &Revision, log: &Arc<LogFile>) -> PoolSpec {
+        let environment = of.environment.iter().filter_map(|(name, value)| {
+            let value = match value {
+                Variable::Plain(text) => Some(text.clone()),
+                // By the name of the variable, as for one function alone: a user can set that.
+                Variable::Secret(_) => (self.options.secrets)(name),
+            };
+            Some((name.clone(), value?))
+        });
+        PoolSpec {
+            blueprint: Blueprint {
+                platform: self.options.platform,
+                root: of.root.clone(),
+                name: name.to_owned(),
+                version: version.to_owned(),
+                region: self.region.map(str::to_owned),
+                memory: of.memory,
+                timeout: of.timeout,
+                environment: environment.collect(),
+            },
+            scratch: of.scratch,
+            scratch_root: self.options.folder.join("tmp"),
+            log: Arc::clone(log),
+            seats: of.seats,
+        }
+    }
+
+    /// Lambda turns away what is too much; the others let it wait for a while.
+    fn gate(&self, revision: &Revision, own: Option<&Arc<Gate>>) -> Arc<Gate> {
+        if self.options.platform == ProviderName::Aws {
+            return Arc::clone(own.unwrap_or(self.shared));
+        }
+        let instances = revision
+            .instances
+            .unwrap_or(self.options.limits.concurrency);
+        let seats = instances.saturating_mul(revision.seats.max(1));
+        Gate::new(seats, Some(PATIENCE), "no instance was free")
+    }
+}
+
+fn reserved_gate(seats: u32) -> Arc<Gate> {
+    Gate::new(
+        seats,
+        None,
+        "ReservedFunctionConcurrentInvocationLimitExceeded",
+    )
+}
+
+fn pool(spec: PoolSpec, scale: Scale, old: Option<&Arc<Pool>>) -> Arc<Pool> {
+    match old {
+        Some(old) if old.is_like(&spec) => {
+            old.scale_to(scale);
+            Arc::clone(old)
+        }
+        _ => Pool::new(spec, scale),
+    }
+}

@@ -1,0 +1,134 @@
+//! What a local cloud consists of, as far as requests are concerned: what every imitated cloud's
+//! resources come down to.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mlfn_core::{Digest, Memory, ProviderName};
+use mlfn_shim_contract::Route;
+use serde_json::Value as Json;
+
+/// Everything that takes requests.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Wiring {
+    /// The imitated cloud.
+    pub(crate) platform: ProviderName,
+    /// The region that functions believe to run in.
+    pub(crate) region: Option<String>,
+    /// By their names in the cloud.
+    pub(crate) functions: BTreeMap<String, FunctionWiring>,
+    /// Addresses of single functions.
+    pub(crate) urls: Vec<Url>,
+    /// Tables of routes to functions.
+    pub(crate) apis: Vec<Api>,
+}
+
+impl Wiring {
+    /// Of a cloud with nothing in it.
+    pub(crate) fn empty(platform: ProviderName) -> Self {
+        Self {
+            platform,
+            region: None,
+            functions: BTreeMap::new(),
+            urls: Vec::new(),
+            apis: Vec::new(),
+        }
+    }
+}
+
+/// A function and its revisions.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FunctionWiring {
+    /// By number, and `$LATEST`.
+    pub(crate) revisions: BTreeMap<String, Revision>,
+    /// Pointers to revisions.
+    pub(crate) aliases: BTreeMap<String, String>,
+    /// Requests at a time that are set aside for it, and the most that it gets.
+    pub(crate) reserved: Option<u32>,
+    /// How many instances of a revision are kept warm.
+    pub(crate) warm: BTreeMap<String, u32>,
+    /// Those that people see.
+    pub(crate) tags: BTreeMap<String, String>,
+}
+
+/// What was deployed at one time.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Revision {
+    /// Of the package.
+    pub(crate) digest: Digest,
+    /// Bytes of the package.
+    pub(crate) bytes: u64,
+    /// Where it is unpacked.
+    pub(crate) root: PathBuf,
+    pub(crate) memory: Memory,
+    pub(crate) timeout: Duration,
+    /// Size of `/tmp`.
+    pub(crate) scratch: Memory,
+    pub(crate) environment: BTreeMap<String, Variable>,
+    /// Requests that one instance gets at a time.
+    pub(crate) seats: u32,
+    /// The most instances; none means what the machine is good for.
+    pub(crate) instances: Option<u32>,
+    /// Paths that it answers.
+    pub(crate) routes: Vec<Route>,
+    /// What else the cloud says about it, in the cloud's own words.
+    pub(crate) facts: BTreeMap<String, Json>,
+    /// Milliseconds since 1970.
+    pub(crate) modified: u64,
+}
+
+/// The value of an environment variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Variable {
+    Plain(String),
+    /// Of a secret with this name.
+    Secret(String),
+}
+
+/// The address of a function.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Url {
+    pub(crate) function: String,
+    /// Which alias or revision it leads to; none means the newest.
+    pub(crate) qualifier: Option<String>,
+    pub(crate) cors: Option<Cors>,
+}
+
+/// A table of routes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Api {
+    pub(crate) id: String,
+    pub(crate) routes: Vec<ApiRoute>,
+    pub(crate) cors: Option<Cors>,
+}
+
+/// A route to a function.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ApiRoute {
+    /// `POST /predict`, with `{name}` and `{name+}` for what varies, or `$default`.
+    pub(crate) key: String,
+    pub(crate) function: String,
+    pub(crate) qualifier: Option<String>,
+    /// How long the table waits for the function.
+    pub(crate) timeout: Duration,
+    /// Whose tokens are asked for.
+    pub(crate) tokens: Option<Tokens>,
+}
+
+/// Which tokens are good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    pub(crate) issuer: String,
+    pub(crate) audience: Vec<String>,
+}
+
+/// What browsers may do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(default)]
+pub(crate) struct Cors {
+    pub(crate) allow_origins: Vec<String>,
+    pub(crate) allow_methods: Vec<String>,
+    pub(crate) allow_headers: Vec<String>,
+    pub(crate) max_age: Option<u64>,
+}
