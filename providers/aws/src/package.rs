@@ -6,6 +6,13 @@ use mlfn_core::{ArchiveFormat, Function, LibcLimit, PackageSpec, RouteSpec, Targ
 
 use crate::limits;
 
+/// The file that the `provided.al2023` runtime starts (Developer Guide, "Building a custom
+/// runtime").
+pub const SHIM: &str = "bootstrap";
+
+/// The name of the route by way of an S3 bucket.
+pub const BUCKET: &str = "bucket";
+
 /// The layout of the package of `function`.
 pub fn package(function: &Function) -> PackageSpec {
     PackageSpec {
@@ -15,9 +22,7 @@ pub fn package(function: &Function) -> PackageSpec {
             architecture: function.architecture,
             libc: AMAZON_LINUX_2023,
         },
-        // The file that the `provided.al2023` runtime starts (Developer Guide, "Building a custom
-        // runtime").
-        shim: "bootstrap".to_owned(),
+        shim: SHIM.to_owned(),
         files: Vec::new(),
         // EventBridge Scheduler sends the input itself.
         schedules: BTreeMap::new(),
@@ -43,7 +48,7 @@ fn routes() -> Vec<RouteSpec> {
             max_unpacked: Some(limits::UNPACKED),
         },
         RouteSpec {
-            name: "bucket",
+            name: BUCKET,
             max_packed: None,
             max_unpacked: Some(limits::UNPACKED),
         },

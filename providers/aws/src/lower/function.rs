@@ -1,0 +1,239 @@
+//! What every function has: role, log group, code, the function itself, a version and an alias.
+
+use std::collections::BTreeMap;
+
+use mlfn_core::{
+    Artifact, Digest, EnvironmentValue, FileRef, Function, Resource, ResourceId, Route, Service,
+    Value, file_mark,
+};
+use serde_json::json;
+
+use super::policy::{Statement, document, trust};
+use super::{alias, events, names, outputs, queue, secrets, stream, tagged};
+use crate::kinds;
+use crate::package;
+
+/// Where Lambda writes the logs of a function unless it is told otherwise, and where people look.
+const LOG_FOLDER: &str = "/aws/lambda/";
+
+/// How long logs are kept if the manifest does not say, in days.
+pub(super) const LOG_RETENTION_DAYS: u32 = 30;
+
+/// Size of `/tmp` if the manifest does not say, in MB; Lambda's own default.
+const EPHEMERAL_STORAGE: u32 = 512;
+
+/// Runs the file `bootstrap` of the package on Amazon Linux 2023.
+const RUNTIME: &str = "provided.al2023";
+
+/// The function's fields that are no part of a version.
+const OUTSIDE_OF_VERSIONS: [&str; 4] = ["code_bucket", "code_key", "reserved_concurrency", "tags"];
+
+/// The resources of one function that do not depend on its triggers.
+pub(super) fn resources(
+    service: &Service,
+    function: &Function,
+    artifact: &Artifact,
+) -> Vec<Resource> {
+    let lambda = lambda(service, function, artifact);
+    let version = version(service, function, &lambda, artifact);
+    let mut all = vec![role(service, function), log_group(service, function)];
+    all.extend(by_bucket(artifact).then(|| code_object(service, function, artifact)));
+    all.push(pointer(service, function, &version));
+    all.extend(provisioned(service, function));
+    all.extend([lambda, version]);
+    all
+}
+
+/// The bucket for packages, if one is needed and the user names none.
+pub(super) fn shared(service: &Service, artifacts: &[Artifact]) -> Option<Resource> {
+    let mut functions = service.functions.iter().zip(artifacts);
+    let needed = functions.any(|(function, artifact)| {
+        by_bucket(artifact) && function.aws.deployment_bucket.is_none()
+    });
+    needed.then(|| {
+        tagged(
+            service,
+            deployment_bucket(),
+            names::deployment_bucket(service),
+        )
+    })
+}
+
+fn role_id(function: &Function) -> ResourceId {
+    names::id(kinds::ROLE, function.name.as_str())
+}
+
+fn log_group_id(function: &Function) -> ResourceId {
+    names::id(kinds::LOG_GROUP, function.name.as_str())
+}
+
+fn function_id(function: &Function) -> ResourceId {
+    names::id(kinds::FUNCTION, function.name.as_str())
+}
+
+fn code_object_id(function: &Function) -> ResourceId {
+    names::id(kinds::CODE_OBJECT, function.name.as_str())
+}
+
+fn deployment_bucket() -> ResourceId {
+    names::id(kinds::DEPLOYMENT_BUCKET, "packages")
+}
+
+fn role(service: &Service, function: &Function) -> Resource {
+    let mut allowed = vec![write_logs(function)];
+    allowed.extend(queue::needs(function));
+    allowed.extend(stream::needs(function));
+    allowed.extend(events::needs(function));
+    allowed.extend(outputs::needs(function));
+    allowed.extend(secrets::needs(function));
+    tagged(
+        service,
+        role_id(function),
+        names::role(service, function, ""),
+    )
+    .with("trust", trust("lambda.amazonaws.com", None))
+    .with("policy", document(&allowed))
+}
+
+/// Of its own group only, which it cannot make: nothing comes back after a removal.
+fn write_logs(function: &Function) -> Statement {
+    let group = Value::output(&log_group_id(function), "arn");
+    Statement::new(
+        "WriteLogs",
+        &["logs:CreateLogStream", "logs:PutLogEvents"],
+        Value::Text(vec![group, ":*".into()]),
+    )
+}
+
+fn log_group(service: &Service, function: &Function) -> Resource {
+    let name = LOG_FOLDER.to_owned() + &names::function(service, function);
+    let days = function
+        .aws
+        .log_retention_days
+        .unwrap_or(LOG_RETENTION_DAYS);
+    tagged(service, log_group_id(function), name).with("retention_days", days)
+}
+
+fn by_bucket(artifact: &Artifact) -> bool {
+    matches!(&artifact.route, Route::Fits { name, .. } if *name == package::BUCKET)
+}
+
+fn file(artifact: &Artifact) -> FileRef {
+    let parts = artifact.path.components();
+    let parts: Vec<_> = parts
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect();
+    FileRef {
+        // An absolute path begins with a component `/`.
+        path: parts.join("/").replacen("//", "/", 1),
+        digest: artifact.digest.clone(),
+        bytes: artifact.packed,
+    }
+}
+
+fn code_object(service: &Service, function: &Function, artifact: &Artifact) -> Resource {
+    let key = format!(
+        "{}/{}/{}/{}.zip",
+        service.name, service.stage, function.name, artifact.digest
+    );
+    let (bucket, name) = match &function.aws.deployment_bucket {
+        Some(given) => (given.as_str().into(), given.clone()),
+        None => (
+            Value::output(&deployment_bucket(), "name"),
+            names::deployment_bucket(service),
+        ),
+    };
+    let id = code_object_id(function);
+    let object = tagged(service, id, format!("{name}/{key}"))
+        .with("bucket", bucket)
+        .with("file", file(artifact));
+    match function.aws.deployment_bucket {
+        Some(_) => object,
+        None => object.within(deployment_bucket()),
+    }
+}
+
+fn lambda(service: &Service, function: &Function, artifact: &Artifact) -> Resource {
+    let storage = function.aws.ephemeral_storage;
+    let name = names::function(service, function);
+    let mut lambda = tagged(service, function_id(function), name)
+        .with("architecture", function.architecture.as_str())
+        .with("runtime", RUNTIME)
+        .with("handler", package::SHIM)
+        .with("memory", function.memory.as_mib())
+        .with("timeout", function.timeout.get())
+        .with(
+            "ephemeral_storage",
+            storage.map_or(EPHEMERAL_STORAGE, mlfn_core::Memory::as_mib),
+        )
+        .with("role", Value::output(&role_id(function), "arn"))
+        .with("log_group", Value::output(&log_group_id(function), "name"));
+    if let Some(instances) = function.aws.reserved_concurrency {
+        lambda = lambda.with("reserved_concurrency", instances);
+    }
+    let environment = environment(function);
+    if !environment.is_empty() {
+        lambda = lambda.with("environment", Value::Object(environment));
+    }
+    with_code(lambda, function, artifact)
+}
+
+fn with_code(lambda: Resource, function: &Function, artifact: &Artifact) -> Resource {
+    if !by_bucket(artifact) {
+        return lambda.with("code", file(artifact));
+    }
+    let object = code_object_id(function);
+    lambda
+        .with("code", file_mark(&artifact.digest))
+        .with("code_bucket", Value::output(&object, "bucket"))
+        .with("code_key", Value::output(&object, "key"))
+}
+
+fn environment(function: &Function) -> BTreeMap<String, Value> {
+    let variables = function.environment.iter().map(|(name, value)| {
+        let value = match value {
+            EnvironmentValue::Plain(text) => text.as_str().into(),
+            EnvironmentValue::Secret(secret) => secret.clone().into(),
+        };
+        (name.clone(), value)
+    });
+    variables.chain(outputs::variable(function)).collect()
+}
+
+/// Named by everything that it will be, so that a deploy that was interrupted finds it again.
+fn version(
+    service: &Service,
+    function: &Function,
+    lambda: &Resource,
+    artifact: &Artifact,
+) -> Resource {
+    let fields = lambda.fields.iter();
+    let inside = fields.filter(|(name, _)| !OUTSIDE_OF_VERSIONS.contains(&name.as_str()));
+    let settings: BTreeMap<_, _> = inside
+        .map(|(name, value)| (name, value.to_json()))
+        .collect();
+    let revision = Digest::of(json!(settings).to_string().as_bytes());
+    let remote_name = format!("{}@{revision}", names::function(service, function));
+    let id = names::id(kinds::FUNCTION_VERSION, function.name.as_str());
+    Resource::new(id, remote_name)
+        .within(function_id(function))
+        .with("code", file_mark(&artifact.digest))
+        .with("revision", json!(revision))
+}
+
+fn pointer(service: &Service, function: &Function, version: &Resource) -> Resource {
+    Resource::new(alias(function), names::alias(service, function))
+        .within(function_id(function))
+        .with("version", Value::output(&version.id, "version"))
+        .probed(function.example.clone())
+}
+
+fn provisioned(service: &Service, function: &Function) -> Option<Resource> {
+    let instances = function.aws.provisioned_concurrency?;
+    let id = names::id(kinds::PROVISIONED_CONCURRENCY, function.name.as_str());
+    Some(
+        Resource::new(id, names::alias(service, function))
+            .within(alias(function))
+            .with("instances", instances),
+    )
+}

@@ -1,0 +1,225 @@
+//! Addresses: a URL for each function, and one HTTP API for the functions for which that does not
+//! do.
+//!
+//! A function URL has one kind of authentication and knows no tokens; it passes on every path, and
+//! the shim answers those of the manifest. So a function gets routes of the service's HTTP API if
+//! one of its triggers wants tokens, or if they want different authentication, and a URL else: it
+//! costs nothing, waits 15 minutes instead of 30 seconds, and is one hop less.
+
+use std::collections::BTreeSet;
+
+use mlfn_core::{
+    Digest, Function, HttpAuth, HttpMethod, HttpTrigger, Resource, ResourceId, Service, Trigger,
+    Value,
+};
+use serde_json::{Value as Json, json};
+
+use super::{alias, callee, names, permission, tagged};
+use crate::{kinds, limits};
+
+/// What the signatures of AWS put into headers.
+const SIGNATURE_HEADERS: [&str; 3] = ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token"];
+
+/// How long browsers remember what they may: a day, the most that both front doors offer.
+const CORS_MAX_AGE: u32 = 86_400;
+
+/// The only stage whose name is not in the path.
+const STAGE: &str = "$default";
+
+/// Everything about HTTP in a service.
+pub(super) fn resources(service: &Service) -> Vec<Resource> {
+    let with_http = service.functions.iter().filter(|f| !triggers(f).is_empty());
+    let (by_api, by_url): (Vec<&Function>, Vec<&Function>) = with_http.partition(|f| needs_api(f));
+    let mut all: Vec<Resource> = by_url.iter().flat_map(|f| url(service, f)).collect();
+    if !by_api.is_empty() {
+        all.extend(api(service, &by_api));
+    }
+    all
+}
+
+fn triggers(function: &Function) -> Vec<&HttpTrigger> {
+    let triggers = function.triggers.iter();
+    let http = triggers.filter_map(|trigger| match trigger {
+        Trigger::Http(http) => Some(http),
+        _ => None,
+    });
+    http.collect()
+}
+
+fn needs_api(function: &Function) -> bool {
+    let triggers = triggers(function);
+    let tokens = |http: &&HttpTrigger| matches!(http.auth, HttpAuth::Jwt { .. });
+    let different = |pair: &[&HttpTrigger]| pair[0].auth != pair[1].auth;
+    triggers.iter().any(tokens) || triggers.windows(2).any(different)
+}
+
+fn url(service: &Service, function: &Function) -> Vec<Resource> {
+    let triggers = triggers(function);
+    let open = triggers.iter().any(|http| http.auth == HttpAuth::None);
+    let auth = if open { "NONE" } else { "AWS_IAM" };
+    let id = names::id(kinds::FUNCTION_URL, function.name.as_str());
+    let mut url = Resource::new(id, names::alias(service, function))
+        .within(alias(function))
+        .with("auth_type", auth)
+        .with("invoke_mode", "BUFFERED");
+    if let Some(cors) = cors(&triggers) {
+        url = url.with("cors", cors);
+    }
+    let mut all = vec![url];
+    if open {
+        all.extend(open_to_all(service, function));
+    }
+    all
+}
+
+/// Since October 2025 an open URL needs both: to be called, and to call the function. Callers with
+/// credentials are allowed by their own policies.
+fn open_to_all(service: &Service, function: &Function) -> [Resource; 2] {
+    let call_url = permission(service, function, "url")
+        .with("action", "lambda:InvokeFunctionUrl")
+        .with("principal", "*")
+        .with("function_url_auth_type", "NONE");
+    let call_function = permission(service, function, "url-function")
+        .with("principal", "*")
+        .with("invoked_via_function_url", true);
+    [call_url, call_function]
+}
+
+fn api_id() -> ResourceId {
+    names::id(kinds::HTTP_API, "api")
+}
+
+fn api(service: &Service, functions: &[&Function]) -> Vec<Resource> {
+    let name = names::service(service);
+    let of_all: Vec<&HttpTrigger> = functions.iter().flat_map(|f| triggers(f)).collect();
+    let mut api = tagged(service, api_id(), &name);
+    if let Some(cors) = cors(&of_all) {
+        api = api.with("cors", cors);
+    }
+    let stage = Resource::new(
+        names::id(kinds::HTTP_STAGE, "api"),
+        format!("{name}/{STAGE}"),
+    )
+    .within(api_id())
+    .with("auto_deploy", true);
+    let mut all = vec![api, stage];
+    all.extend(authorizers(&name, &of_all));
+    for function in functions {
+        all.push(called_by_api(service, function));
+        all.push(integration(&name, function));
+        let routes = triggers(function).into_iter();
+        all.extend(routes.map(|http| route(&name, function, http)));
+    }
+    all
+}
+
+/// One for each issuer and audience, named by them.
+fn authorizers(api: &str, triggers: &[&HttpTrigger]) -> Vec<Resource> {
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for http in triggers {
+        if let HttpAuth::Jwt { issuer, audience } = &http.auth
+            && let Some(id) = authorizer_id(&http.auth)
+            && seen.insert(id.clone())
+        {
+            let remote_name = format!("{api}/{}", id.name());
+            let authorizer = Resource::new(id, remote_name)
+                .within(api_id())
+                .with("issuer", issuer.as_str())
+                .with("audience", json!(audience))
+                .with("identity_source", "$request.header.Authorization");
+            all.push(authorizer);
+        }
+    }
+    all
+}
+
+fn authorizer_id(auth: &HttpAuth) -> Option<ResourceId> {
+    let HttpAuth::Jwt { issuer, audience } = auth else {
+        return None;
+    };
+    let digest = Digest::of(json!([issuer, audience]).to_string().as_bytes());
+    let name = format!("jwt-{}", digest.short());
+    Some(names::id(kinds::HTTP_AUTHORIZER, name))
+}
+
+fn integration_id(function: &Function) -> ResourceId {
+    names::id(kinds::HTTP_INTEGRATION, function.name.as_str())
+}
+
+/// The API waits as long as the function may take, but no longer than it can.
+fn integration(api: &str, function: &Function) -> Resource {
+    let seconds = function.timeout.get().min(limits::HTTP_API_TIMEOUT.max);
+    Resource::new(integration_id(function), format!("{api}/{}", function.name))
+        .within(api_id())
+        .with("function", callee(function))
+        .with("payload_format", "2.0")
+        .with("timeout_ms", seconds.saturating_mul(1000))
+}
+
+fn route(api: &str, function: &Function, http: &HttpTrigger) -> Resource {
+    let key = format!("{} {}", method(http), http.path);
+    let authorization = match http.auth {
+        HttpAuth::Iam => "AWS_IAM",
+        HttpAuth::Jwt { .. } => "JWT",
+        HttpAuth::None | HttpAuth::Key => "NONE",
+    };
+    let route = Resource::new(names::id(kinds::HTTP_ROUTE, &key), format!("{api}/{key}"))
+        .within(api_id())
+        .with("authorization_type", authorization)
+        .with(
+            "integration",
+            Value::output(&integration_id(function), "id"),
+        );
+    match authorizer_id(&http.auth) {
+        Some(authorizer) => route.with("authorizer", Value::output(&authorizer, "id")),
+        None => route,
+    }
+}
+
+fn called_by_api(service: &Service, function: &Function) -> Resource {
+    let api = Value::output(&api_id(), "execution_arn");
+    permission(service, function, "api")
+        .with("principal", "apigateway.amazonaws.com")
+        .with("source_arn", Value::Text(vec![api, "/*".into()]))
+}
+
+/// What browsers may do, if any trigger says so. Both front doors have that once and not for each
+/// route, so it is all that any trigger allows.
+fn cors(triggers: &[&HttpTrigger]) -> Option<Json> {
+    let shared: Vec<&&HttpTrigger> = triggers.iter().filter(|h| !h.cors.is_empty()).collect();
+    if shared.is_empty() {
+        return None;
+    }
+    let origins: BTreeSet<&String> = shared.iter().flat_map(|http| &http.cors).collect();
+    let mut methods: BTreeSet<String> = shared.iter().map(|http| method(http)).collect();
+    if methods.remove("ANY") {
+        methods = ["*".to_owned()].into();
+    }
+    let mut headers = BTreeSet::from(["content-type"]);
+    if shared.iter().any(|http| http.auth != HttpAuth::None) {
+        headers.insert("authorization");
+    }
+    if shared.iter().any(|http| http.auth == HttpAuth::Iam) {
+        headers.extend(SIGNATURE_HEADERS);
+    }
+    Some(json!({
+        "allow_origins": origins,
+        "allow_methods": methods,
+        "allow_headers": headers,
+        "max_age": CORS_MAX_AGE,
+    }))
+}
+
+/// As route keys and CORS spell it.
+fn method(http: &HttpTrigger) -> String {
+    let name = match http.method {
+        HttpMethod::Get => "GET",
+        HttpMethod::Post => "POST",
+        HttpMethod::Put => "PUT",
+        HttpMethod::Patch => "PATCH",
+        HttpMethod::Delete => "DELETE",
+        HttpMethod::Any => "ANY",
+    };
+    name.to_owned()
+}
