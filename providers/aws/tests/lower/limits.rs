@@ -1,6 +1,7 @@
 //! Names and values against what the APIs document: sizes, patterns and enumerations of the
 //! request members of AWS's own service models.
 
+use mlfn_aws::limits::LOG_RETENTION_DAYS;
 use mlfn_core::{Resource, Value};
 use serde_json::Value as Json;
 
@@ -84,7 +85,7 @@ fn length(json: &Json, least: usize, most: usize) -> bool {
 fn value_fits(kind: &str, field: &str, value: &Json) -> bool {
     match (kind, field) {
         ("aws:role", "policy") => value.to_string().len() <= 10_240,
-        ("aws:log-group", "retention_days") => [14, 30].iter().any(|days| value == days),
+        ("aws:log-group", "retention_days") => LOG_RETENTION_DAYS.iter().any(|days| value == days),
         ("aws:function", "architecture") => one_of(value, &["x86_64", "arm64"]),
         ("aws:function", "runtime") => one_of(value, &["provided.al2023"]),
         ("aws:function", "handler") => length(value, 1, 128),
