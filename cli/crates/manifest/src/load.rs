@@ -53,6 +53,8 @@ pub struct LoadOptions<'a> {
 pub struct Loaded {
     /// The service; none if and only if there is an error among the diagnostics.
     pub service: Option<Service>,
+    /// Whether the manifest says that the user's machine stands for the cloud: `provider: local`.
+    pub local: bool,
     /// Everything that is wrong, or worth knowing.
     pub diagnostics: Vec<Diagnostic>,
     /// What the diagnostics point into.
@@ -258,6 +260,7 @@ impl Loader<'_> {
             None => (None, Json::Null),
         };
         Loaded {
+            local: draft.as_ref().is_some_and(|draft| draft.local),
             service: draft
                 .filter(|_| !failed)
                 .and_then(|draft| service(draft, self.options)),

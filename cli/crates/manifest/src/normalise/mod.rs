@@ -20,6 +20,7 @@ use crate::LoadOptions;
 use crate::problems::{Code, Problem, Problems};
 use crate::schema::v1;
 
+const NOT_LOCAL: Code = Code::new("imitation-not-local", "nothing that could imitate a cloud");
 const BAD_REGION: Code = Code::new("invalid-region", "not a region");
 const BAD_TAG: Code = Code::new("invalid-tag", "a tag that not every cloud accepts");
 
@@ -34,6 +35,8 @@ const MAX_TAG: usize = 63;
 pub(crate) struct Draft {
     pub(crate) name: Option<ServiceName>,
     pub(crate) provider: ProviderName,
+    /// Whether the manifest says that this machine stands for that cloud.
+    pub(crate) local: bool,
     pub(crate) region: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) functions: Vec<Located>,
@@ -65,7 +68,7 @@ pub(crate) fn normalise(
     let root = FieldPath::root();
     let name = written.service.as_deref();
     let name = name.and_then(|name| problems.take(values::name(name, &root.key("service"))));
-    let (provider, region) = provider(written.provider.as_ref(), options, problems);
+    let place = place(written.provider.as_ref(), options, problems);
     let tags = tags(written.tags.as_ref(), problems);
     let defaults = v1::Stage {
         params: None,
@@ -81,30 +84,46 @@ pub(crate) fn normalise(
         models.filter_map(|(name, model)| models::function(name, model, &defaults, problems));
     Draft {
         name,
-        provider,
-        region,
+        provider: place.provider,
+        local: place.local,
+        region: place.region,
         tags,
         functions: functions.collect(),
     }
 }
 
+/// Where a service runs.
+struct Place {
+    provider: ProviderName,
+    local: bool,
+    region: Option<String>,
+}
+
 /// The cloud and the region. A region belongs to the cloud that it is written beside: when the
 /// command line chooses another cloud, the manifest's region does not hold.
-fn provider(
+fn place(
     written: Option<&v1::Provider>,
     options: &LoadOptions<'_>,
     problems: &mut Problems,
-) -> (ProviderName, Option<String>) {
+) -> Place {
     let at = FieldPath::root().key("provider");
-    let (name, region) = match written {
-        None => (None, None),
-        Some(v1::Provider::Name(name)) => (Some(*name), None),
-        Some(v1::Provider::Long(long)) => (long.name, long.region.clone()),
+    let (name, imitated, region) = match written {
+        None => (None, None, None),
+        Some(v1::Provider::Name(name)) => (Some(*name), None, None),
+        Some(v1::Provider::Long(long)) => (long.name, long.imitate, long.region.clone()),
     };
-    let written = match name {
-        None | Some(v1::ProviderName::Aws) => ProviderName::Aws,
-        Some(v1::ProviderName::Azure) => ProviderName::Azure,
-        Some(v1::ProviderName::Gcp) => ProviderName::Gcp,
+    let local = matches!(name, Some(v1::ProviderName::Local));
+    if imitated.is_some() && !local {
+        let detail = "a cloud is imitated by your own machine only".to_owned();
+        let problem = NOT_LOCAL.error(&at.key("as"), detail);
+        problems.push(problem.help("write `name: local` beside it, or remove it"));
+    }
+    let written = match (name, imitated) {
+        (Some(v1::ProviderName::Azure), _)
+        | (Some(v1::ProviderName::Local), Some(v1::CloudName::Azure)) => ProviderName::Azure,
+        (Some(v1::ProviderName::Gcp), _)
+        | (Some(v1::ProviderName::Local), Some(v1::CloudName::Gcp)) => ProviderName::Gcp,
+        _ => ProviderName::Aws,
     };
     let provider = options.provider.unwrap_or(written);
     let region = options
@@ -114,7 +133,11 @@ fn provider(
     if let Some(region) = &region {
         check_region(region, &at.key("region"), problems);
     }
-    (provider, region)
+    Place {
+        provider,
+        local,
+        region,
+    }
 }
 
 /// All three clouds write regions in lower case without spaces; which ones there are, only the

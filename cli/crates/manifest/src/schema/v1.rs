@@ -79,16 +79,29 @@ pub(crate) enum Provider {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct ProviderOptions {
-    /// The cloud. Example: `name: aws`
+    /// The cloud, or `local` for your own machine. Example: `name: aws`
     pub(crate) name: Option<ProviderName>,
+    /// With `name: local`, the cloud that your machine imitates; AWS if it is not given. Example: `as: gcp`
+    #[serde(rename = "as")]
+    pub(crate) imitate: Option<CloudName>,
     /// The region as the cloud spells it; that of your credentials if it is not given. Example: `region: eu-west-1`
     pub(crate) region: Option<String>,
+}
+
+/// The clouds, and your own machine.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ProviderName {
+    Aws,
+    Azure,
+    Gcp,
+    Local,
 }
 
 /// The clouds.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum ProviderName {
+pub(crate) enum CloudName {
     Aws,
     Azure,
     Gcp,
