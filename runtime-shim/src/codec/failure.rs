@@ -166,6 +166,19 @@ impl From<EngineError> for Failure {
     }
 }
 
+/// What is wrong with a text that should be JSON, and where, in words that help.
+pub(crate) fn json_problem(error: &serde_json::Error) -> String {
+    let at = format!("line {}, column {}", error.line(), error.column());
+    let text = error.to_string();
+    // There is no other way to tell the problem from its place.
+    let problem = text.rsplit_once(" at line ").map_or(&*text, |(it, _)| it);
+    match problem.strip_prefix("EOF while parsing ") {
+        Some(open) => format!("it ends in the middle of {open} ({at})"),
+        None if problem == "expected ident" => format!("an unknown word ({at})"),
+        None => format!("{problem} ({at})"),
+    }
+}
+
 /// Text, numbers and raw JSON always serialise.
 pub(crate) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
@@ -231,6 +244,29 @@ mod tests {
         assert_eq!(suggest("Sepal_Width"), Some("sepal_width"));
         assert_eq!(suggest("colour"), None);
         assert_eq!(suggest("b"), None);
+    }
+
+    #[test]
+    fn what_is_wrong_with_json_is_said_once_and_in_words() {
+        #[track_caller]
+        fn check(text: &str, expected: &str) {
+            let error = serde_json::from_str::<serde_json::Value>(text).expect_err("is bad");
+            assert_eq!(json_problem(&error), expected);
+        }
+        check(
+            "{\n  \"a\": [1 2]",
+            "expected `,` or `]` (line 2, column 11)",
+        );
+        check(
+            "[1, 2",
+            "it ends in the middle of a list (line 1, column 5)",
+        );
+        check(
+            "{\"a",
+            "it ends in the middle of a string (line 1, column 3)",
+        );
+        check("no", "an unknown word (line 1, column 2)");
+        check("{'a': 1}", "key must be a string (line 1, column 2)");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use super::http::{header, health, refuse};
 use super::server::{self, Limits, Request, Response, json};
 use super::{Caller, Reply, Service, envelope, reply, routes};
-use crate::codec::failure::{Code, Failure, to_bytes};
+use crate::codec::failure::{Code, Failure, json_problem, to_bytes};
 use crate::config::{Environment, Package};
 use crate::handler::{Handler, Timings};
 use crate::shutdown::Shutdown;
@@ -137,7 +137,8 @@ fn invocation(handler: &Handler, timings: &mut Timings, function: &str, body: &[
 
 fn read(body: &[u8]) -> Result<Event<'_>, Failure> {
     let invocation: Invocation<'_> = serde_json::from_slice(body).map_err(|error| {
-        let message = format!("this is not a call of the Functions host: {error}");
+        let problem = json_problem(&error);
+        let message = format!("this is not a call of the Functions host: {problem}");
         Failure::new(Code::NotJson, message)
     })?;
     let data = invocation.data;
@@ -212,7 +213,7 @@ fn scheduled<'a>(config: &'a ShimConfig, function: &str) -> Result<&'a Json, Fai
 fn malformed(error: &serde_json::Error) -> Failure {
     Failure::new(
         Code::NotJson,
-        format!("the data of the call is not JSON: {error}"),
+        format!("the data of the call is not JSON: {}", json_problem(error)),
     )
 }
 

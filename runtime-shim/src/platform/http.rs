@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::server::{self, Limits, Request, Response, json};
 use super::{Caller, Service, envelope, reply, routes};
-use crate::codec::failure::{Code, Failure, to_bytes};
+use crate::codec::failure::{Code, Failure, json_problem, to_bytes};
 use crate::config::{Environment, Package};
 use crate::handler::{Handler, Timings};
 use crate::shutdown::Shutdown;
@@ -218,5 +218,8 @@ fn storage_event() -> Failure {
 }
 
 fn not_json(what: &str, error: &serde_json::Error) -> Failure {
-    Failure::new(Code::NotJson, format!("the {what} is not JSON: {error}"))
+    Failure::new(
+        Code::NotJson,
+        format!("the {what} is not JSON: {}", json_problem(error)),
+    )
 }

@@ -101,6 +101,11 @@ fn the_package_is_found_beside_the_binary_or_where_the_platform_says() {
 }
 
 #[test]
+fn the_command_line_refuses_libraries_that_the_shim_cannot_use() {
+    assert_eq!(mlfn_onnxruntime::OLDEST, (1, ort::sys::ORT_API_VERSION));
+}
+
+#[test]
 fn threads_follow_the_share_of_the_processor() {
     let package = Package::of("scalar");
     let small = ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512");

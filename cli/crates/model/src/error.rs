@@ -16,6 +16,14 @@ pub enum ModelError {
         /// The file.
         path: PathBuf,
     },
+    /// A symbolic link to something that is not there.
+    #[error("`{}` is a link to `{}`, which is not there", path.display(), target.display())]
+    LinkBroken {
+        /// The link.
+        path: PathBuf,
+        /// Where it points.
+        target: PathBuf,
+    },
     /// It is a folder.
     #[error("`{}` is a folder, not a model file", path.display())]
     Folder {
@@ -198,7 +206,8 @@ impl ModelError {
     /// How to mend it, mostly with a command; may have several lines.
     pub fn hint(&self) -> String {
         match self {
-            Self::NotFound { .. } => "check the path; it is relative to the manifest".to_owned(),
+            Self::NotFound { .. } => "check the path".to_owned(),
+            Self::LinkBroken { .. } => "put the file there, or mend the link".to_owned(),
             Self::Folder {
                 inside: Some(file), ..
             } => format!("name the file: `{}`", file.display()),

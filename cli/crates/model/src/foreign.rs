@@ -54,6 +54,12 @@ pub enum Format {
     Xml,
     /// JSON of some other kind.
     Json,
+    /// A Jupyter notebook.
+    Notebook,
+    /// A program in Python.
+    Python,
+    /// Text of some other kind.
+    Text,
     /// A gzip archive.
     Gzip,
     /// A zip archive of some other kind.
@@ -73,7 +79,7 @@ pub(crate) struct Sample<'a> {
 type Test = fn(&Sample<'_>) -> bool;
 
 /// By content. None of these bytes begins an ONNX file. The first match counts.
-const BY_CONTENT: [(Format, Test); 26] = [
+const BY_CONTENT: [(Format, Test); 27] = [
     (Format::LfsPointer, |s| s.starts("version https://git-lfs")),
     (Format::PyTorch, |s| s.is_legacy_torch()),
     (Format::Pickle, |s| s.is_pickle()),
@@ -102,6 +108,7 @@ const BY_CONTENT: [(Format, Test); 26] = [
     }),
     (Format::Safetensors, |s| s.is_safetensors()),
     (Format::XgBoost, |s| s.is_json() && s.has("learner")),
+    (Format::Notebook, |s| s.is_json() && s.has("\"nbformat\"")),
     (Format::Json, |s| s.is_json() && is_text(s.head)),
     (Format::Pmml, |s| s.is_markup() && s.has("<PMML")),
     (Format::OpenVino, |s| s.is_markup() && s.has("<net ")),
@@ -120,7 +127,7 @@ const BY_CONTENT_LATE: [(Format, Test); 3] = [
 ];
 
 /// By the ending of the name, asked last.
-const BY_NAME: [(&str, Format); 22] = [
+const BY_NAME: [(&str, Format); 23] = [
     ("pkl", Format::Pickle),
     ("pickle", Format::Pickle),
     ("joblib", Format::Pickle),
@@ -143,6 +150,7 @@ const BY_NAME: [(&str, Format); 22] = [
     ("ort", Format::Ort),
     ("textproto", Format::OnnxText),
     ("tgz", Format::Gzip),
+    ("py", Format::Python),
 ];
 
 /// What the content certainly is, if it is not ONNX.
@@ -153,6 +161,14 @@ pub(crate) fn certain(sample: &Sample<'_>) -> Option<Format> {
 /// What a file that is no model probably is.
 pub(crate) fn probable(sample: &Sample<'_>) -> Option<Format> {
     first(&BY_CONTENT_LATE, sample)
+}
+
+/// Text. Short ones can look like a damaged model; a model always has bytes that texts have not.
+pub(crate) fn text(sample: &Sample<'_>) -> Option<Format> {
+    // A character that is cut off at the end of the head is none that is wrong.
+    let is_utf8 =
+        std::str::from_utf8(sample.head).map_or_else(|e| e.error_len().is_none(), |_| true);
+    (is_utf8 && is_text(sample.head) && is_text(sample.tail)).then_some(Format::Text)
 }
 
 /// What the name promises.
@@ -292,6 +308,9 @@ impl fmt::Display for Format {
             Self::Html => "a web page (HTML)",
             Self::Xml => "an XML document",
             Self::Json => "a JSON document",
+            Self::Notebook => "a Jupyter notebook",
+            Self::Python => "a Python program",
+            Self::Text => "a text file",
             Self::Gzip => "a gzip archive",
             Self::Zip => "a zip archive",
             Self::Tar => "a tar archive",

@@ -112,7 +112,11 @@ fn advice(format: Format) -> &'static str {
             "download the file itself, not the page that shows it: on GitHub the `Raw` link, \
              on Hugging Face the address with `/resolve/` instead of `/blob/`"
         }
-        Format::Xml | Format::Json => "name the .onnx file of the model",
+        Format::Python | Format::Notebook => {
+            "run it, with the export to ONNX at its end (scikit-learn: skl2onnx; PyTorch: \
+             torch.onnx.export; TensorFlow: tf2onnx), and name the .onnx file that it writes"
+        }
+        Format::Xml | Format::Json | Format::Text => "name the .onnx file of the model",
         Format::Gzip => "unpack it first:\n  gunzip --keep FILE",
         Format::Zip => "unpack it first:\n  unzip FILE",
         Format::Tar => "unpack it first:\n  tar -xf FILE",

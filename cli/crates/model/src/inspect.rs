@@ -121,7 +121,9 @@ fn foreign_after_all(error: &ModelError, sample: &Sample<'_>) -> Option<Format> 
     };
     match error {
         ModelError::Io { .. } => None,
-        _ => content().or_else(|| foreign::by_name(sample.path)),
+        _ => content()
+            .or_else(|| foreign::by_name(sample.path))
+            .or_else(|| foreign::text(sample)),
     }
 }
 
@@ -234,7 +236,10 @@ fn producer(name: String, version: String) -> Option<Producer> {
 fn unreadable(path: &Path, source: io::Error) -> ModelError {
     let path = path.to_owned();
     match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ModelError::NotFound { path },
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => match fs_err::read_link(&path) {
+            Ok(target) => ModelError::LinkBroken { path, target },
+            Err(_) => ModelError::NotFound { path },
+        },
         _ => ModelError::Io { path, source },
     }
 }

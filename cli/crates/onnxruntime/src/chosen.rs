@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cache::hexadecimal;
 use crate::error::FetchError;
-use crate::library::{Library, Origin};
+use crate::library::{Library, OLDEST, Origin};
 use crate::platform::Platform;
 
 /// The function that every ONNX Runtime library exports: it begins its C API.
@@ -23,8 +23,8 @@ pub(crate) fn check(path: &Path, platform: Platform) -> Result<Library, FetchErr
         io::ErrorKind::NotFound => FetchError::OverrideMissing {
             path: path.to_owned(),
         },
-        _ => FetchError::Io {
-            folder: path.to_owned(),
+        _ => FetchError::OverrideUnreadable {
+            path: path.to_owned(),
             source,
         },
     };
@@ -44,9 +44,16 @@ pub(crate) fn check(path: &Path, platform: Platform) -> Result<Library, FetchErr
     if !scan.is_runtime {
         return Err(wrong("it is a library, but not ONNX Runtime".to_owned()));
     }
+    let version = scan.version.or(scan.guess);
+    if let Some(found) = version.as_ref().filter(|version| is_too_old(version)) {
+        return Err(FetchError::OverrideTooOld {
+            path: path.to_owned(),
+            found: found.clone(),
+        });
+    }
     Ok(Library {
         path: path.to_owned(),
-        version: scan.version,
+        version,
         sha256: hexadecimal(scan.hash),
         origin: Origin::Override,
     })
@@ -111,7 +118,10 @@ fn macho_machines(head: &[u8]) -> Option<Vec<&'static str>> {
 struct Scan {
     hash: Sha256,
     is_runtime: bool,
+    /// What its linker was told.
     version: Option<String>,
+    /// What is probably its version.
+    guess: Option<String>,
     /// The text that the bytes so far end with.
     text: Vec<u8>,
 }
@@ -122,6 +132,7 @@ impl Scan {
             hash: Sha256::new(),
             is_runtime: false,
             version: None,
+            guess: None,
             text: Vec::new(),
         };
         scan.add(head);
@@ -152,20 +163,43 @@ impl Scan {
         // In Mach-O, names of C have an underscore more.
         let name = self.text.strip_prefix(b"_").unwrap_or(&self.text);
         self.is_runtime |= name == ENTRY;
-        if self.version.is_none() {
-            self.version = version(&self.text);
+        if let Ok(text) = std::str::from_utf8(&self.text) {
+            self.version = self.version.take().or_else(|| linked_version(text));
+            self.guess = self.guess.take().or_else(|| probable_version(text));
         }
         self.text.clear();
     }
 }
 
+/// The version in a text that only ONNX Runtime's linker writes: the version of its symbols on
+/// Linux, its own name on macOS.
+fn linked_version(text: &str) -> Option<String> {
+    let symbols = text.strip_prefix("VERS_");
+    let name = || {
+        text.strip_prefix("@rpath/libonnxruntime.")?
+            .strip_suffix(".dylib")
+    };
+    let version = symbols.or_else(name)?;
+    numbers(version)?;
+    Some(version.to_owned())
+}
+
 /// A text that can only be ONNX Runtime's own version: `1.31.1`. The versions of the libraries in
-/// it have other shapes; the best that can be had without loading it.
-fn version(text: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(text).ok()?;
-    let mut parts = text.split('.');
-    let (major, minor, patch) = (parts.next()?, parts.next()?, parts.next()?);
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let fits = major == "1" && minor.len() == 2 && digits(minor) && digits(patch);
-    (fits && parts.next().is_none()).then(|| text.to_owned())
+/// it have other shapes.
+fn probable_version(text: &str) -> Option<String> {
+    matches!(numbers(text)?, [1, 10..=99]).then(|| text.to_owned())
+}
+
+/// Major and minor of `major.minor.patch`.
+fn numbers(version: &str) -> Option<[u32; 2]> {
+    let parts = version.split('.').map(|part| part.parse().ok());
+    let parts: Vec<u32> = parts.collect::<Option<_>>()?;
+    let [major, minor, _patch] = parts.as_slice() else {
+        return None;
+    };
+    Some([*major, *minor])
+}
+
+fn is_too_old(version: &str) -> bool {
+    numbers(version).is_some_and(|[major, minor]| (major, minor) < OLDEST)
 }

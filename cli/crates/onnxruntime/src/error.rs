@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::library::OLDEST;
+
 /// Why there is no library. [`FetchError::hint`] says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -48,6 +50,14 @@ pub enum FetchError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// The user's own library cannot be read.
+    #[error("cannot read the ONNX Runtime library `{}`", path.display())]
+    OverrideUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The user's own library cannot be used.
     #[error("`{}` cannot be used as the ONNX Runtime library: {problem}", path.display())]
     OverrideWrong {
@@ -55,6 +65,17 @@ pub enum FetchError {
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
+    },
+    /// The user's own library does not have what the shim calls.
+    #[error(
+        "`{}` is ONNX Runtime {found}, and mlfn needs {}.{} or newer",
+        path.display(), OLDEST.0, OLDEST.1
+    )]
+    OverrideTooOld {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: String,
     },
     /// There is no wheel for it.
     #[error("there is no ONNX Runtime library for {name}")]
@@ -65,7 +86,7 @@ pub enum FetchError {
     /// The cache cannot be read or written, or the wheel cannot be read.
     #[error("cannot keep ONNX Runtime in `{}`", folder.display())]
     Io {
-        /// The platform's folder in the cache, or the user's own library.
+        /// The platform's folder in the cache.
         folder: PathBuf,
         /// Why not.
         source: io::Error,
@@ -99,6 +120,13 @@ impl FetchError {
                 .to_owned(),
             Self::OverrideWrong { .. } => "name the libonnxruntime.so (macOS: .dylib) of the \
                 platform, or leave out --onnxruntime and ORT_DYLIB_PATH: mlfn then fetches it itself"
+                .to_owned(),
+            Self::OverrideUnreadable { .. } => "check the file's permissions, or leave out \
+                --onnxruntime and ORT_DYLIB_PATH: mlfn then fetches the library itself"
+                .to_owned(),
+            Self::OverrideTooOld { .. } => "name a newer one (`pip install --upgrade onnxruntime` \
+                has it in `onnxruntime/capi`), or leave out --onnxruntime and ORT_DYLIB_PATH: mlfn \
+                then fetches it itself"
                 .to_owned(),
             Self::UnsupportedPlatform { .. } => "local runs need Linux (x86_64, aarch64) or macOS \
                 (arm64); clouds run x86_64 and arm64"

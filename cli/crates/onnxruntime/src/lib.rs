@@ -22,5 +22,5 @@ mod tests;
 
 pub use download::{Candidate, Tool};
 pub use error::FetchError;
-pub use library::{Library, Options, Origin, Progress, library};
+pub use library::{Library, OLDEST, Options, Origin, Progress, library};
 pub use platform::{Pin, Platform};

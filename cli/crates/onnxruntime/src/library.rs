@@ -9,13 +9,18 @@ use crate::error::FetchError;
 use crate::extract;
 use crate::platform::{Pin, Platform};
 
+/// The oldest ONNX Runtime that the shim can use, major and minor: its C API is versioned by the
+/// minor number, and the shim asks for this one.
+pub const OLDEST: (u32, u32) = (1, 24);
+
 /// How to come by a library.
 pub struct Options<'a> {
     /// The root of our cache, e.g. `~/.cache/mlfn`.
     pub cache: PathBuf,
     /// The ways to run pip or uv, best first; [`Candidate::standard`] for all there are.
     pub candidates: Vec<Candidate>,
-    /// A library that the user names: used instead of ours, whatever its version.
+    /// A library that the user names: used instead of ours if it is not
+    /// older than [`OLDEST`].
     pub override_path: Option<PathBuf>,
     /// Do not use the network.
     pub offline: bool,

@@ -479,6 +479,46 @@ fn a_library_of_the_users_is_used_as_it_is() {
     assert_eq!(library.version, None);
 }
 
+#[track_caller]
+fn check_version(texts: &str, expected: Result<Option<&str>, &str>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("my.so");
+    fs_err::write(&path, elf(62, &format!("\0OrtGetApiBase\0{texts}\0"))).expect("writes");
+    match (ask_for(&path, Platform::LinuxX86_64), expected) {
+        (Ok(library), Ok(version)) => assert_eq!(library.version.as_deref(), version),
+        (Err(FetchError::OverrideTooOld { found, .. }), Err(version)) => assert_eq!(found, version),
+        (found, expected) => panic!("{found:?} instead of {expected:?}"),
+    }
+}
+
+#[test]
+fn a_library_that_is_too_old_for_the_shim_is_refused() {
+    check_version("VERS_1.23.2", Err("1.23.2"));
+    check_version("VERS_1.9.0", Err("1.9.0"));
+    check_version("VERS_0.5.1", Err("0.5.1"));
+    check_version("VERS_1.24.0", Ok(Some("1.24.0")));
+    check_version("VERS_2.0.0", Ok(Some("2.0.0")));
+    // Without symbol versions, only a text that looks like a version can tell.
+    check_version("1.2.13\x001.23.2", Err("1.23.2"));
+    check_version("1.2.13\x001.24.1", Ok(Some("1.24.1")));
+    check_version("1.2.13\x003.53.1\x001.10", Ok(None));
+    // What the linker was told counts more.
+    check_version("1.20.1\0VERS_1.31.1", Ok(Some("1.31.1")));
+    check_version("VERS_next\x001.31.1", Ok(Some("1.31.1")));
+}
+
+#[test]
+fn a_library_of_macos_says_its_version_in_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("my.dylib");
+    let head =
+        b"\xcf\xfa\xed\xfe\x0c\0\0\x01\0@rpath/libonnxruntime.1.20.1.dylib\0_OrtGetApiBase\0";
+    fs_err::write(&path, head).expect("writes");
+    let error = ask_for(&path, Platform::MacosArm64).expect_err("is too old");
+    let expected = "is ONNX Runtime 1.20.1, and mlfn needs 1.24 or newer";
+    check_error(&error, expected, "leave out --onnxruntime");
+}
+
 #[test]
 fn a_universal_library_of_macos_fits_if_one_of_its_parts_does() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -19,7 +19,8 @@ fn diagnostic(function: &Function, path: &Path, error: &ModelError) -> Diagnosti
     let at = function.at().key("path");
     if let ModelError::NotFound { .. } = error {
         let detail = format!("There is no file `{}`.", path.display());
-        let help = similar_file(path).unwrap_or_else(|| error.hint());
+        let help = similar_file(path)
+            .unwrap_or_else(|| "check the path; it is relative to the manifest".to_owned());
         return Diagnostic::error("model-not-found", "the model is not there", at, detail)
             .help(help);
     }

@@ -13,7 +13,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use super::expected::inputs_text;
-use super::failure::{Code, Failure, did_you_mean, list, shortened};
+use super::failure::{Code, Failure, did_you_mean, json_problem, list, shortened};
 use super::names::{FEATURES, Names};
 use crate::engine::{Dim, Input, InputKind, Signature};
 use crate::tensor::Tensor;
@@ -275,20 +275,19 @@ fn not_json(body: &[u8], error: &serde_json::Error) -> Failure {
             let mut literals = NOT_NUMBERS.into_iter();
             literals.find(|literal| rest.starts_with(literal.as_bytes()))
         });
-    let message = match literal {
-        Some(literal) => format!(
+    if let Some(literal) = literal {
+        let message = format!(
             "`{literal}` at {at} is not JSON, which has no such numbers; send finite ones only"
-        ),
-        None if error.is_eof() => format!("the request ends in the middle, at {at}: {error}"),
-        None => format!("the request is not JSON: {error}"),
-    };
+        );
+        return Failure::new(Code::NotJson, message);
+    }
     // There is no other way to tell this error of `serde_json` from the others.
-    let code = if error.to_string().starts_with("number out of range") {
-        Code::OutOfRange
-    } else {
-        Code::NotJson
-    };
-    Failure::new(code, message)
+    if error.to_string().starts_with("number out of range") {
+        let message = format!("a number at {at} is out of the range of doubles (up to 1.7976e308)");
+        return Failure::new(Code::OutOfRange, message);
+    }
+    let message = format!("the request is not JSON: {}", json_problem(error));
+    Failure::new(Code::NotJson, message)
 }
 
 /// Where the character that serde complains about stands.

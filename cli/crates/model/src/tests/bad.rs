@@ -58,6 +58,40 @@ fn python_files_are_told_apart() {
 }
 
 #[test]
+fn texts_are_told_from_damaged_models() {
+    let python = "FILE is not an ONNX model but a Python program";
+    let comment = "\"\"\"Trains the model and writes it to a file.\"\"\"\nimport sklearn\n";
+    check(
+        "train.py",
+        comment,
+        python,
+        "name the .onnx file that it writes",
+    );
+    check("train.py", "print(1)\n", python, "with the export to ONNX");
+    let text = "FILE is not an ONNX model but a text file";
+    check("model.onnx", comment, text, "name the .onnx file");
+    check(
+        "model.yaml",
+        "mlfn: 1\nservice: iris\n",
+        text,
+        "name the .onnx",
+    );
+    check(
+        "data.csv",
+        "größe,breite\n1,2\n".repeat(5000),
+        text,
+        "name the .onnx",
+    );
+    let notebook = "FILE is not an ONNX model but a Jupyter notebook";
+    check(
+        "a.ipynb",
+        "{\"cells\": [], \"nbformat\": 4}",
+        notebook,
+        "run it",
+    );
+}
+
+#[test]
 fn pytorch_files_are_told_apart() {
     let torch = "FILE is not an ONNX model but a PyTorch file";
     let export = "torch.onnx.export(model.eval()";
@@ -245,9 +279,9 @@ fn garbage_is_not_onnx() {
     let message = at("a field cannot have this number", 0);
     check("zeros.onnx", [0; 64], &message, "skl2onnx");
     let message = at("a field cannot have this wire type", 2);
-    check("text.onnx", "hello world", &message, "skl2onnx");
+    check("text.onnx", "hello world\0", &message, "skl2onnx");
     let message = at("the file ends in the middle of a field", 2);
-    check("short.onnx", "zz", &message, "skl2onnx");
+    check("short.onnx", "zz\0", &message, "skl2onnx");
     let message = at("no field that a model has, from the start", 0);
     check("odd.onnx", bytes(15, b"nothing"), &message, "skl2onnx");
     let message = at("a number takes more than ten bytes", 0);
@@ -404,7 +438,14 @@ fn a_path_that_is_no_file_says_what_it_is() {
     let said = |path: &Path| texts(folder.path(), &inspect(path).expect_err("fails"));
     let (message, hint) = said(&folder.path().join("no.onnx"));
     assert_eq!(message, "there is no file `DIR/no.onnx`");
-    assert!(hint.contains("relative to the manifest"), "{hint}");
+    assert_eq!(hint, "check the path");
+    let link = folder.path().join("link.onnx");
+    std::os::unix::fs::symlink("../gone.onnx", &link).expect("links");
+    let (message, hint) = said(&link);
+    let expected = "`DIR/link.onnx` is a link to `../gone.onnx`, which is not there";
+    assert_eq!(message, expected);
+    assert!(hint.contains("mend the link"), "{hint}");
+    fs_err::remove_file(link).expect("removes");
     let (message, hint) = said(folder.path());
     assert_eq!(message, "`DIR` is a folder, not a model file");
     assert_eq!(hint, "name the .onnx file");
