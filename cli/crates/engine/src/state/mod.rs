@@ -2,13 +2,14 @@
 //!
 //! - [`State`]: the contents
 //! - `format`: its bytes, with a version and a digest
-//! - [`StateStore`], [`LocalStore`]: where it lies
+//! - [`StateStore`], [`LocalStore`], [`RemoteStore`]: where it lies
 //! - [`Lock`]: who may write it
 
 mod format;
 mod local;
 mod lock;
 mod memory;
+mod remote;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ pub(crate) use format::{Owner, check_owner};
 pub use local::LocalStore;
 pub use lock::{Lease, Lock, LockError, LockPolicy, Locksmith};
 pub use memory::MemoryStore;
+pub use remote::RemoteStore;
 pub use store::{Document, StateStore, StoreError, Tag, Versioned};
 
 use crate::Timestamp;
