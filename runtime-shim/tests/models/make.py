@@ -62,6 +62,16 @@ def identity(name, kind, shape):
     )
 
 
+def of_requests(name):
+    """The model that a file of `tests/requests` describes, if it has one input."""
+    lines = (HERE.parent / "requests" / f"{name}.txt").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("input "))
+    _, tensor_name, kind, shape = line.split(" ", 3)
+    assert tensor_name == "x"
+    dims = [None if dim == "?" else int(dim) if dim.isdigit() else dim for dim in shape[1:-1].split(", ")]
+    identity(f"requests_{name}", TYPES[kind], dims)
+
+
 def two_inputs():
     """total = sum of a over its columns + b, for as many rows as both have."""
     save(
@@ -189,6 +199,8 @@ def main():
         identity(f"identity_{name}", kind, ["N", "M"])
     identity("scalar", TensorProto.FLOAT, [])
     identity("rank4", TensorProto.FLOAT, ["N", 1, 2, 2])
+    for name in ["floats", "int64", "names", "string"]:
+        of_requests(name)
     two_inputs()
     sequence_of_tensors()
     unsupported()

@@ -3,6 +3,7 @@
 //!
 //! - `support`: packages, processes, an HTTP client, a Lambda Runtime API
 //! - `models`: what models answer through ONNX Runtime
+//! - `requests`: golden requests, good and bad
 //! - `http`, `lambda`, `azure`: one protocol each
 //! - `start`: what happens before the first request
 
@@ -12,5 +13,6 @@ mod azure;
 mod http;
 mod lambda;
 mod models;
+mod requests;
 mod start;
 mod support;
