@@ -47,6 +47,7 @@ pub async fn all(lab: &dyn Lab) {
     a_stale_plan_is_refused(lab).await;
     any_call_may_go_wrong(lab).await;
     any_write_of_the_state_may_go_wrong(lab).await;
+    what_was_begun_can_be_removed_at_once(lab).await;
     a_removal_may_go_wrong_at_any_call(lab).await;
 }
 
@@ -316,6 +317,29 @@ pub async fn any_write_of_the_state_may_go_wrong(lab: &dyn Lab) {
                 store: Some(once(write, fault.clone())),
             })
             .await;
+        }
+    }
+}
+
+/// Whatever an ended deploy made is found by a removal that wants nothing of it.
+pub async fn what_was_begun_can_be_removed_at_once(lab: &dyn Lab) {
+    for (from, to) in [(None, Variant::First), (Some(Variant::First), Variant::Replaced)] {
+        for fault in faults() {
+            for call in 1.. {
+                let twin = lab.fresh().await;
+                let bench = Bench::new(&*twin, lab.host());
+                if let Some(from) = from {
+                    bench.deploy(&bench.request(from)).await;
+                }
+                let faults = at(call, fault.clone());
+                let (run, calls, _) = bench.counted(&bench.request(to), faults).await;
+                sound(&run);
+                bench.deploy(&Request::remove()).await;
+                assert_eq!(twin.inventory().await, Vec::<String>::new(), "{fault:?} at {call}");
+                if calls < call {
+                    break;
+                }
+            }
         }
     }
 }

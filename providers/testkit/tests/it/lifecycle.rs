@@ -29,5 +29,6 @@ contract! {
     a_stale_plan_is_refused
     any_call_may_go_wrong
     any_write_of_the_state_may_go_wrong
+    what_was_begun_can_be_removed_at_once
     a_removal_may_go_wrong_at_any_call
 }

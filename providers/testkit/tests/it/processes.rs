@@ -33,35 +33,48 @@ type At = Option<(u32, Fault)>;
 /// through, and each run again. Tells how many processes were killed.
 fn until_it_survives(wrong: impl Fn(u32) -> (At, At) + Sync) -> u32 {
     let lives = [
-        (None, Some(Step::First)),
-        (Some(Step::First), Some(Step::Replaced)),
-        (Some(Step::First), None),
+        Life { before: None, then: Some(Step::First), removes: false },
+        Life { before: None, then: Some(Step::First), removes: true },
+        Life { before: Some(Step::First), then: Some(Step::Replaced), removes: false },
+        Life { before: Some(Step::First), then: None, removes: true },
     ];
     let wrong = &wrong;
     std::thread::scope(|scope| {
-        let lives = lives.map(|(before, then)| {
-            scope.spawn(move || (1..).take_while(|n| is_killed(before, then, wrong(*n))).count())
+        let lives = lives.map(|life| {
+            scope.spawn(move || (1..).take_while(|n| is_killed(life, wrong(*n))).count())
         });
         let killed = lives.into_iter().map(|life| life.join().expect("a life that ends well"));
         u32::try_from(killed.sum::<usize>()).expect("a small number")
     })
 }
 
+/// What a service goes through.
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    /// What is there already.
+    before: Option<Step>,
+    /// What is deployed (or that all is removed) when the process is killed.
+    then: Option<Step>,
+    /// Whether it is removed at once, instead of deployed again first.
+    removes: bool,
+}
+
 /// Whether a process is killed by what goes wrong. Either way all ends well.
-fn is_killed(before: Option<Step>, then: Option<Step>, wrong: (At, At)) -> bool {
+fn is_killed(life: Life, wrong: (At, At)) -> bool {
+    let Life { before, then, removes } = life;
     let folder = folder();
     if let Some(before) = before {
         deploy(&folder, Some(before), (None, None)).check();
     }
-    let told = format!("{before:?}, then {then:?} with {wrong:?}");
+    let told = format!("{life:?} with {wrong:?}");
     let ended = deploy(&folder, then, wrong);
     let killed = !ended.0.success();
     assert!(!killed || ended.0.signal() == Some(SIGKILL), "{told}: {ended:?}");
-    deploy(&folder, then, (None, None)).check();
-    if then.is_some() {
+    if then.is_some() && !removes {
+        deploy(&folder, then, (None, None)).check();
         nothing_left_to_do(&folder, then);
-        deploy(&folder, None, (None, None)).check();
     }
+    deploy(&folder, None, (None, None)).check();
     let left = FakeCloud::in_file(&victim::cloud_file(folder.path())).things();
     assert!(left.is_empty(), "{told}: {left:#?}");
     killed
