@@ -9,6 +9,8 @@
 //! - `http.rs` is the client side of HTTP on loopback; `identifiers.rs` makes request ids.
 
 mod blueprint;
+mod cloud;
+mod daemon;
 mod emulator;
 mod error;
 mod front;
@@ -16,18 +18,26 @@ mod function;
 mod http;
 mod identifiers;
 mod invocation;
+mod local;
+mod local_cloud;
 mod log_file;
 mod logs;
 mod packages;
 mod platform;
 mod pool;
 mod process;
+mod session;
 
 pub use blueprint::Blueprint;
+pub use cloud::record::RecordError;
+pub use daemon::{Launcher, find_detached, run_detached};
 pub use emulator::{Call, Emulator, EmulatorOptions, FunctionHandle, InvokeError, Limits, Secrets};
 pub use error::{EmulatorError, StartFailure};
 pub use function::{LocalFunction, Start};
 pub use invocation::{Exit, Exited, Failure, Invocation, Outcome};
+pub use local::{Like, Local};
+pub use local_cloud::{CloudError, LocalCloud};
 pub use log_file::{LogLine, LogReader};
 pub use packages::PackageError;
+pub use session::LocalSession;
 pub use pool::{Done, Ending, Report, Throttled};

@@ -169,7 +169,7 @@ impl Maker<'_> {
                 platform: self.options.platform,
                 root: of.root.clone(),
                 name: name.to_owned(),
-                version: version.to_owned(),
+                version: of.label.as_deref().unwrap_or(version).to_owned(),
                 region: self.region.map(str::to_owned),
                 memory: of.memory,
                 timeout: of.timeout,
@@ -187,10 +187,10 @@ impl Maker<'_> {
         if self.options.platform == ProviderName::Aws {
             return Arc::clone(own.unwrap_or(self.shared));
         }
-        let instances = revision
-            .instances
-            .unwrap_or(self.options.limits.concurrency);
-        let seats = instances.saturating_mul(revision.seats.max(1));
+        let seats = match revision.instances {
+            Some(instances) => instances.saturating_mul(revision.seats),
+            None => self.options.limits.concurrency.max(revision.seats),
+        };
         Gate::new(seats, Some(PATIENCE), "no instance was free")
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct FunctionWiring {
 /// What was deployed at one time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Revision {
+    /// What the cloud calls it, if that is not the key that it has here.
+    pub(crate) label: Option<String>,
     /// Of the package.
     pub(crate) digest: Digest,
     /// Bytes of the package.

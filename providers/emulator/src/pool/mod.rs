@@ -124,11 +124,6 @@ impl Pool {
         pool
     }
 
-    /// What its instances are started from.
-    pub(crate) fn blueprint(&self) -> &Blueprint {
-        &self.mould.blueprint
-    }
-
     /// Whether it has what `spec` asks for.
     pub(crate) fn is_like(&self, spec: &PoolSpec) -> bool {
         self.mould.blueprint == spec.blueprint

@@ -1,0 +1,388 @@
+//! The local cloud as the engine sees it: a session that writes down what there is, and lets the
+//! process that answers know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use mlfn_core::{
+    Access, Address, Call, Failure, FileRef, KindSpec, Observed, Ownership, ProviderError,
+    ProviderName, Recorded, Resource, ResourceId, Session,
+};
+use serde_json::Value as Json;
+
+use crate::cloud::record::{Record, RecordError, Store, Thing};
+use crate::cloud::{admit, aws, dismiss, outputs, remote_id, remove};
+use crate::daemon::Daemon;
+use crate::emulator;
+use crate::identifiers::since_epoch;
+use crate::local_cloud::{LocalCloud, is_immutable};
+use crate::packages::{PackageError, Packages};
+use crate::InvokeError;
+
+/// Who answers for a local cloud.
+#[derive(Debug)]
+pub(crate) enum Host {
+    /// This process.
+    Here(Arc<LocalCloud>),
+    /// One that stays when this one ends.
+    Detached(Daemon),
+}
+
+/// A local cloud for one service and stage.
+#[derive(Debug)]
+pub struct LocalSession {
+    access: Access,
+    kinds: &'static [KindSpec],
+    store: Store,
+    packages: Packages,
+    host: Host,
+}
+
+impl LocalSession {
+    pub(crate) fn new(
+        access: &Access,
+        kinds: &'static [KindSpec],
+        (folder, platform): (&Path, ProviderName),
+        host: Host,
+    ) -> Self {
+        Self {
+            access: access.clone(),
+            kinds,
+            store: Store::new(folder.to_owned(), platform),
+            packages: Packages::new(folder.join("packages")),
+            host,
+        }
+    }
+
+    /// Kinds and names of everything that has the tags of the service and stage, sorted.
+    pub fn inventory(&self) -> Result<Vec<String>, ProviderError> {
+        let record = self.store.read()?;
+        let ours = record.things.iter().filter(|(_, thing)| self.owner(thing) == Ownership::Ours);
+        Ok(ours.map(|(key, _)| key.clone()).collect())
+    }
+
+    /// Everything of ours that is not among `wanted`, in an order in which it can go.
+    pub(crate) fn others(&self, wanted: &[Resource]) -> Result<Vec<Recorded>, ProviderError> {
+        let wanted: BTreeSet<(&str, &str)> =
+            wanted.iter().map(|one| (one.id.kind(), one.remote_name.as_str())).collect();
+        let record = self.store.read()?;
+        let unwanted = record.things.values().filter(|thing| {
+            let name = (thing.kind.as_str(), thing.name.as_str());
+            self.owner(thing) == Ownership::Ours && !wanted.contains(&name)
+        });
+        let mut unwanted: Vec<&Thing> = unwanted.collect();
+        // What an alias points to stays until that is gone.
+        unwanted.sort_by_key(|thing| thing.kind != "aws:alias");
+        Ok(unwanted.into_iter().map(|thing| self.recorded(&record, thing)).collect())
+    }
+
+    pub(crate) fn is_immutable(&self, kind: &str, fields: &BTreeSet<String>) -> bool {
+        is_immutable(self.kinds, kind, fields)
+    }
+
+    fn recorded(&self, record: &Record, thing: &Thing) -> Recorded {
+        Recorded {
+            id: ResourceId::new(thing.kind.clone(), thing.name.clone()),
+            remote_name: thing.name.clone(),
+            remote_id: remote_id(record, thing),
+            fields: self.fields(thing),
+            outputs: outputs(record, thing),
+            dependencies: BTreeSet::new(),
+            within: None,
+        }
+    }
+
+    fn owner(&self, thing: &Thing) -> Ownership {
+        let tag = |name: &str| thing.tags.get(name).cloned();
+        Ownership::by_tags(tag, &self.access.service, &self.access.stage)
+    }
+
+    /// Every field of the kind; what is not set is null.
+    fn fields(&self, thing: &Thing) -> BTreeMap<String, Json> {
+        let spec = self.kinds.iter().find(|spec| spec.kind == thing.kind);
+        let names = spec.into_iter().flat_map(|spec| spec.fields);
+        let mut fields: BTreeMap<String, Json> =
+            names.map(|field| (field.name.to_owned(), Json::Null)).collect();
+        fields.extend(thing.fields.clone());
+        fields
+    }
+
+    fn observe(&self, record: &Record, thing: &Thing) -> Observed {
+        Observed {
+            remote_id: remote_id(record, thing),
+            fields: self.fields(thing),
+            outputs: outputs(record, thing),
+            owner: self.owner(thing),
+            pending: None,
+        }
+    }
+
+    fn tag(&self, thing: &mut Thing) {
+        let ours = [
+            ("mlfn:service", self.access.service.as_str()),
+            ("mlfn:stage", self.access.stage.as_str()),
+        ];
+        let ours = ours.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        thing.tags.extend(self.access.tags.clone());
+        thing.tags.extend(ours);
+    }
+
+    /// Changes the record in a thread that may wait for the disk.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Record) -> Result<T, ProviderError> + Send + 'static,
+    ) -> Result<T, ProviderError> {
+        let (store, region) = (self.store.clone(), self.access.region.clone());
+        let changed = tokio::task::spawn_blocking(move || {
+            store.change(|record| {
+                record.region = region.or(record.region.take());
+                change(record)
+            })
+        });
+        changed.await.unwrap_or_else(|error| {
+            let why = "a change of the local cloud was interrupted".to_owned();
+            Err(ProviderError::new(Failure::Unavailable { why }).caused_by(error))
+        })
+    }
+
+    fn unpacking(&self, call: &Call<'_>) -> Unpacking {
+        let mut files = Vec::new();
+        for value in call.inputs.fields().values() {
+            value.for_each_file(&mut |file| files.push((call.root.join(&file.path), file.clone())));
+        }
+        Unpacking {
+            packages: self.packages.clone(),
+            files,
+        }
+    }
+}
+
+/// The packages that a change brings.
+struct Unpacking {
+    packages: Packages,
+    files: Vec<(PathBuf, FileRef)>,
+}
+
+impl Unpacking {
+    fn bytes(&self) -> u64 {
+        self.files.iter().map(|(_, file)| file.bytes).sum()
+    }
+
+    /// Under the lock of the record, so that nobody takes them for unused.
+    fn unpack(&self, record: &mut Record) -> Result<(), ProviderError> {
+        for (path, file) in &self.files {
+            self.packages.unpack(path, &file.digest)?;
+            record.packages.insert(file.digest.clone(), file.bytes);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Session for LocalSession {
+    fn provider(&self) -> &str {
+        "local"
+    }
+
+    async fn read(&self, address: &Address) -> Result<Option<Observed>, ProviderError> {
+        let record = self.store.read()?;
+        let thing = record.find(address.id.kind(), &address.remote_name);
+        Ok(thing.map(|thing| self.observe(&record, thing)))
+    }
+
+    async fn create(&self, call: &Call<'_>) -> Result<Observed, ProviderError> {
+        self.host.ensure().await?;
+        let mut thing = Thing {
+            kind: call.id.kind().to_owned(),
+            name: call.remote_name.to_owned(),
+            fields: set_fields(call),
+            tags: BTreeMap::new(),
+            number: None,
+            snapshot: None,
+            modified: now(),
+        };
+        self.tag(&mut thing);
+        let unpacking = self.unpacking(call);
+        let total = unpacking.bytes();
+        let (service, stage) = (self.access.service.clone(), self.access.stage.clone());
+        let (record, thing) = self
+            .change(move |record| {
+                if let Some(found) = record.find(&thing.kind, &thing.name) {
+                    let tag = |name: &str| found.tags.get(name).cloned();
+                    return Err(ProviderError::new(Failure::AlreadyExists {
+                        what: thing.name.clone(),
+                        owner: Ownership::by_tags(tag, &service, &stage),
+                    }));
+                }
+                unpacking.unpack(record)?;
+                admit(record, &mut thing)?;
+                record.put(thing.clone());
+                Ok((record.clone(), thing))
+            })
+            .await?;
+        (call.progress)(total, total);
+        self.host.changed(false).await?;
+        Ok(self.observe(&record, &thing))
+    }
+
+    async fn update(
+        &self,
+        call: &Call<'_>,
+        _prior: &Recorded,
+        changed: &BTreeSet<String>,
+    ) -> Result<Observed, ProviderError> {
+        self.host.ensure().await?;
+        let (kind, name) = (call.id.kind().to_owned(), call.remote_name.to_owned());
+        let (wanted, changed) = (set_fields(call), changed.clone());
+        let unpacking = self.unpacking(call);
+        let total = unpacking.bytes();
+        let mut tags = Thing::default_for(&kind, &name);
+        self.tag(&mut tags);
+        let (record, thing) = self
+            .change(move |record| {
+                unpacking.unpack(record)?;
+                let found = record.find(&kind, &name);
+                let found = found.ok_or_else(|| Failure::NotFound { what: name.clone() })?;
+                let mut thing = found.clone();
+                thing.fields.retain(|field, _| !changed.contains(field));
+                let fields = wanted.into_iter().filter(|(field, _)| changed.contains(field));
+                thing.fields.extend(fields);
+                thing.tags.extend(tags.tags);
+                thing.modified = now();
+                aws::points_to_something(record, &thing)?;
+                record.put(thing.clone());
+                unpacking.packages.keep(&record.keep_packages());
+                Ok((record.clone(), thing))
+            })
+            .await?;
+        (call.progress)(total, total);
+        self.host.changed(false).await?;
+        Ok(self.observe(&record, &thing))
+    }
+
+    async fn delete(&self, prior: &Recorded) -> Result<(), ProviderError> {
+        let (kind, name) = (prior.id.kind().to_owned(), prior.remote_name.clone());
+        let packages = self.packages.clone();
+        let is_empty = self
+            .change(move |record| {
+                if let Some(thing) = record.find(&kind, &name) {
+                    dismiss(record, thing)?;
+                }
+                remove(record, &kind, &name);
+                packages.keep(&record.keep_packages());
+                Ok(record.things.is_empty())
+            })
+            .await?;
+        self.host.changed(is_empty).await?;
+        if is_empty && matches!(self.host, Host::Detached(_)) {
+            self.store.clear()?;
+        }
+        Ok(())
+    }
+
+    async fn probe(&self, call: &Call<'_>, request: &Json) -> Result<(), ProviderError> {
+        let function = call.remote_name.split(':').next().unwrap_or_default();
+        let version = call.inputs.text("version");
+        let payload = Bytes::from(request.to_string());
+        self.host.ensure().await?;
+        match self.host.invoke(function, version.as_deref(), payload).await? {
+            Ok(_) => Ok(()),
+            Err(answer) => {
+                let why = String::from_utf8_lossy(&answer).into_owned();
+                Err(Failure::Unhealthy { why }.into())
+            }
+        }
+    }
+}
+
+impl Thing {
+    fn default_for(kind: &str, name: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            fields: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            number: None,
+            snapshot: None,
+            modified: 0,
+        }
+    }
+}
+
+fn set_fields(call: &Call<'_>) -> BTreeMap<String, Json> {
+    let fields = call.inputs.fields().iter();
+    let fields = fields.map(|(name, value)| (name.clone(), value.to_json()));
+    fields.filter(|(_, value)| !value.is_null()).collect()
+}
+
+fn now() -> u64 {
+    u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Host {
+    /// Makes sure that somebody answers.
+    async fn ensure(&self) -> Result<(), ProviderError> {
+        match self {
+            Self::Here(_) => Ok(()),
+            Self::Detached(daemon) => daemon.ensure().await,
+        }
+    }
+
+    /// Lets whoever answers know that the record has changed.
+    async fn changed(&self, is_empty: bool) -> Result<(), ProviderError> {
+        match self {
+            Self::Here(cloud) => {
+                cloud.refresh()?;
+                Ok(())
+            }
+            Self::Detached(daemon) if is_empty => daemon.stop().await,
+            Self::Detached(daemon) => daemon.reload().await,
+        }
+    }
+
+    /// The answer of a function, good or bad.
+    async fn invoke(
+        &self,
+        function: &str,
+        qualifier: Option<&str>,
+        payload: Bytes,
+    ) -> Result<Result<Bytes, Bytes>, ProviderError> {
+        let cloud = match self {
+            Self::Here(cloud) => cloud,
+            Self::Detached(daemon) => return daemon.invoke(function, qualifier, payload).await,
+        };
+        let call = emulator::Call {
+            function: function.to_owned(),
+            qualifier: qualifier.map(str::to_owned),
+            payload,
+            ..emulator::Call::default()
+        };
+        match cloud.emulator().invoke(call).await {
+            Ok(done) if done.ending.is_success() => Ok(Ok(done.body)),
+            Ok(done) => Ok(Err(done.body)),
+            Err(InvokeError::NotFound(what)) => Err(Failure::NotFound { what }.into()),
+            Err(InvokeError::Throttled(_)) => Err(Failure::Throttled { after: None }.into()),
+        }
+    }
+}
+
+impl From<RecordError> for ProviderError {
+    fn from(error: RecordError) -> Self {
+        let why = error.to_string();
+        let failure = match &error {
+            RecordError::Machine(_) => Failure::Unavailable { why },
+            _ => Failure::Rejected { why },
+        };
+        Self::new(failure).caused_by(error)
+    }
+}
+
+impl From<PackageError> for ProviderError {
+    fn from(error: PackageError) -> Self {
+        let why = error.to_string();
+        Self::new(Failure::Rejected { why }).caused_by(error)
+    }
+}
