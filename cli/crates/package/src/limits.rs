@@ -105,8 +105,12 @@ fn row(route: &RouteSpec, packed: u64, unpacked: u64) -> RouteRow {
     }
 }
 
+/// The way that comes nearest to taking it, and what would help.
 fn advice(rows: &[RouteRow], parts: &[ArtifactPart]) -> String {
-    let mut sentences: Vec<_> = rows.iter().flat_map(complaints).collect();
+    let nearest = rows
+        .iter()
+        .min_by_key(|row| row.packed_over + row.unpacked_over);
+    let mut sentences: Vec<_> = nearest.into_iter().flat_map(complaints).collect();
     let heaviest = parts.iter().max_by_key(|part| part.unpacked);
     sentences.push(match heaviest {
         Some(part) if part.kind == PartKind::Model => format!(
@@ -123,7 +127,7 @@ fn complaints(row: &RouteRow) -> Vec<String> {
     let complaint = |what: &str, over: u64, limit: Option<u64>| {
         let limit = limit.filter(|_| over > 0)?;
         Some(format!(
-            "`{}` takes {what} of {}: this is {} over it.",
+            "`{}` takes {what} of {}, and this is {} over it.",
             row.name,
             human(limit),
             human(over)
@@ -137,6 +141,7 @@ fn complaints(row: &RouteRow) -> Vec<String> {
 /// `1536` -> `1.5 KiB`; rounded up, so that nothing over a limit is called 0.
 fn human(bytes: u64) -> String {
     let (unit, name) = match bytes {
+        1 => return "1 byte".to_owned(),
         0..1024 => return format!("{bytes} bytes"),
         1024..0x10_0000 => (1024, "KiB"),
         0x10_0000..0x4000_0000 => (0x10_0000, "MiB"),
@@ -201,9 +206,7 @@ mod tests {
             240 * MIB,
             250 * MIB + 1,
             Err(
-                "`direct zip` takes an archive of 50 MiB: this is 190 MiB over it. \
-                 `direct zip` takes files of 250 MiB: this is 1 bytes over it. \
-                 `bucket` takes files of 250 MiB: this is 1 bytes over it. \
+                "`bucket` takes files of 250 MiB, and this is 1 byte over it. \
                  The model is 220.1 MiB of it: make it smaller (float16 weights halve it, int8 weights \
                  quarter it), or choose a provider or engine that takes more.",
             ),
@@ -264,6 +267,7 @@ mod tests {
     fn sizes_are_rounded_up() {
         let table = [
             (0, "0 bytes"),
+            (1, "1 byte"),
             (1023, "1023 bytes"),
             (1025, "1.1 KiB"),
             (MIB, "1 MiB"),
