@@ -34,6 +34,9 @@ pub(crate) trait Element: Sized + Clone {
 
     /// Forgets the type.
     fn pack(values: Vec<Self>) -> Data;
+
+    /// The values, if they are of this type.
+    fn unpack(data: &Data) -> Option<&[Self]>;
 }
 
 macro_rules! element_types {
@@ -65,6 +68,13 @@ macro_rules! element_types {
 
             fn pack(values: Vec<Self>) -> Data {
                 Data::$variant(values)
+            }
+
+            fn unpack(data: &Data) -> Option<&[Self]> {
+                match data {
+                    Data::$variant(values) => Some(values),
+                    _ => None,
+                }
             }
         })*
     };
@@ -124,6 +134,25 @@ impl Data {
     /// How many values.
     pub(crate) fn len(&self) -> usize {
         each_type!(self, values => values.len())
+    }
+
+    /// The values from `start` on, `count` of them; none if there are not so many.
+    pub(crate) fn part(&self, start: usize, count: usize) -> Option<Self> {
+        fn pack<T: Element>(values: &[T]) -> Data {
+            T::pack(values.to_vec())
+        }
+        let end = start.checked_add(count)?;
+        each_type!(self, values => values.get(start..end).map(pack))
+    }
+
+    /// Adds values of the same type at the end; false if they are of another one.
+    pub(crate) fn append(&mut self, other: &Self) -> bool {
+        fn append<T: Element>(values: &mut Vec<T>, other: &Data) -> bool {
+            let other = T::unpack(other);
+            values.extend_from_slice(other.unwrap_or_default());
+            other.is_some()
+        }
+        each_type!(self, values => append(values, other))
     }
 
     /// The value at a position as a float, for comparing; none for text and beyond the end.

@@ -8,3 +8,4 @@ pub(crate) mod failure;
 pub(crate) mod names;
 pub(crate) mod request;
 pub(crate) mod response;
+pub(crate) mod stack;

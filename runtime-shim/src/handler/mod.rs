@@ -1,4 +1,7 @@
 //! A request's bytes -> an answer's bytes. Knows no platform.
+//!
+//! - this file: one request
+//! - `batch`: many requests, in as few runs of the model as possible
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +11,12 @@ use serde_json::value::RawValue;
 use crate::codec::expected::expected;
 use crate::codec::failure::{Code, Failure};
 use crate::codec::names::Names;
+use crate::codec::request::{Request, Rows};
 use crate::codec::{request, response};
 use crate::engine::Engine;
+use crate::tensor::{Tensor, Value};
+
+mod batch;
 
 /// A loaded model and how to speak with it.
 pub(crate) struct Handler {
@@ -17,6 +24,7 @@ pub(crate) struct Handler {
     config: ShimConfig,
     names: Names,
     expected: Option<Box<RawValue>>,
+    stacking: batch::Stacking,
 }
 
 /// Where the time of a request went.
@@ -40,6 +48,7 @@ impl Handler {
             config,
             names,
             expected,
+            stacking: batch::Stacking::default(),
         }
     }
 
@@ -62,20 +71,38 @@ impl Handler {
 
     /// Answers one request in the simple format.
     pub(crate) fn handle(&self, body: &[u8], timings: &mut Timings) -> Result<Vec<u8>, Failure> {
-        let signature = self.engine.signature();
+        let request = self.read(body, timings)?;
+        self.predict(request, timings)
+    }
+
+    fn read(&self, body: &[u8], timings: &mut Timings) -> Result<Request, Failure> {
         let start = Instant::now();
-        let request = request::read(body, signature, &self.names);
+        let request = request::read(body, self.engine.signature(), &self.names);
         timings.parse += start.elapsed();
-        let request = request?;
-        let rows = request.rows;
+        request
+    }
 
+    fn predict(&self, request: Request, timings: &mut Timings) -> Result<Vec<u8>, Failure> {
+        let values = self.run(request.inputs, timings)?;
+        self.write(&values, request.rows, timings)
+    }
+
+    fn run(&self, inputs: Vec<Tensor>, timings: &mut Timings) -> Result<Vec<Value>, Failure> {
         let start = Instant::now();
-        let values = self.engine.run(request.inputs);
+        let values = self.engine.run(inputs);
         timings.run += start.elapsed();
-        let values = values?;
+        Ok(values?)
+    }
 
+    fn write(
+        &self,
+        values: &[Value],
+        rows: Rows,
+        timings: &mut Timings,
+    ) -> Result<Vec<u8>, Failure> {
+        let names = &self.engine.signature().outputs;
         let start = Instant::now();
-        let answer = response::write(&signature.outputs, &values, &self.config.output, rows);
+        let answer = response::write(names, values, &self.config.output, rows);
         timings.write += start.elapsed();
         self.limit(answer?)
     }

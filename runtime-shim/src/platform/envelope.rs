@@ -39,6 +39,15 @@ pub(crate) fn bytes<'a>(
     })
 }
 
+/// Why an event of a bucket gets no prediction.
+pub(crate) fn storage_event(service: &str) -> Failure {
+    let message = format!(
+        "this is an event of {service}, which only names an object; fetching the object comes \
+         with the deploy of storage triggers"
+    );
+    Failure::new(Code::UnsupportedEvent, message)
+}
+
 /// Whether a body of this type can be a request. Clients that do not say are believed; so are
 /// those that say what curl says unless it is told better.
 pub(crate) fn check_content_type(value: Option<&str>) -> Result<(), Failure> {

@@ -212,9 +212,7 @@ fn refuse_storage(event: &str) -> Result<(), Failure> {
 }
 
 fn storage_event() -> Failure {
-    let message = "this is an event of Cloud Storage, which only names an object; fetching the \
-                   object comes with the deploy of storage triggers";
-    Failure::new(Code::UnsupportedEvent, message)
+    envelope::storage_event("Cloud Storage")
 }
 
 fn not_json(what: &str, error: &serde_json::Error) -> Failure {

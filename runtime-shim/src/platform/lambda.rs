@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
 use super::http::header;
-use super::{Caller, Reply, Service, envelope, routes};
+use super::{Caller, Reply, Service, envelope, events, routes};
 use crate::codec::failure::{Code, Failure, to_bytes};
 use crate::config::{Environment, Package};
 use crate::handler::{Handler, Timings};
@@ -119,6 +119,7 @@ async fn answer(service: &Arc<Service>, invocation: Invocation) -> Reply {
     if let Some(trace) = invocation.trace {
         fields.push(("trace_id", trace.into()));
     }
+    let id = invocation.id.clone();
     let caller = Caller {
         id: invocation.id,
         fields,
@@ -126,7 +127,7 @@ async fn answer(service: &Arc<Service>, invocation: Invocation) -> Reply {
     let payload = invocation.payload;
     service
         .answer(caller, move |handler, timings| {
-            reply(handler, timings, &payload)
+            reply(handler, timings, &id, &payload)
         })
         .await
 }
@@ -343,7 +344,7 @@ const HTTP_KEYS: [&str; 17] = [
     "multiValueQueryStringParameters",
 ];
 
-fn reply(handler: &Handler, timings: &mut Timings, payload: &[u8]) -> Reply {
+fn reply(handler: &Handler, timings: &mut Timings, id: &str, payload: &[u8]) -> Reply {
     let key = envelope::first_key(payload).unwrap_or_default();
     if HTTP_KEYS.contains(&key)
         && !handler.knows(key)
@@ -352,7 +353,7 @@ fn reply(handler: &Handler, timings: &mut Timings, payload: &[u8]) -> Reply {
     {
         return http_reply(handler, timings, event);
     }
-    match handler.handle(payload, timings) {
+    match events::answer(handler, timings, id, payload) {
         Ok(body) => Reply::success(body),
         Err(failure) => Reply {
             body: failure.to_lambda_json(handler.expected()),

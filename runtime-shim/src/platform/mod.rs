@@ -3,6 +3,7 @@
 //! - this file: what they share: the model while it loads, and the life of a request
 //! - `lambda`, `azure`, `http`: one protocol each
 //! - `server`: the HTTP server of the latter two
+//! - `events`: what AWS tells of queues, topics, streams and buckets
 //! - `routes`: which paths and methods a function answers
 //! - `envelope`: requests inside of other JSON
 
@@ -26,6 +27,7 @@ use crate::shutdown::Shutdown;
 
 mod azure;
 mod envelope;
+mod events;
 mod http;
 mod lambda;
 mod routes;

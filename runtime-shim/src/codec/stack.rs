@@ -1,0 +1,225 @@
+//! Many requests as one: their tensors stacked along the leading dimension, and what the model
+//! answers taken apart again by the rows of each request.
+
+use super::request::Request;
+use crate::engine::{Dim, Input, InputKind, Signature};
+use crate::tensor::{Tensor, Value};
+
+/// What requests have in common that can be stacked: the sizes of each input's dimensions but the
+/// leading one.
+pub(crate) type Form = Vec<Vec<usize>>;
+
+/// The form of a request; none if it has to stay alone, because an input has no leading dimension
+/// of free size, or because its inputs do not have the same number of rows.
+pub(crate) fn form(signature: &Signature, request: &Request) -> Option<Form> {
+    let rows = rows(request).filter(|rows| *rows > 0)?;
+    let inputs = signature.inputs.iter().zip(&request.inputs);
+    let sizes = inputs.map(|(input, tensor)| {
+        let (first, sizes) = tensor.shape.split_first()?;
+        (is_free(input) && *first == rows).then(|| sizes.to_vec())
+    });
+    sizes.collect()
+}
+
+fn is_free(input: &Input) -> bool {
+    match &input.kind {
+        InputKind::Tensor { dims, .. } => {
+            matches!(dims.first(), Some(Dim::Symbol(_) | Dim::Any))
+        }
+        InputKind::Unsupported(_) => false,
+    }
+}
+
+/// How many rows a request has that has a [`Form`].
+fn rows(request: &Request) -> Option<usize> {
+    request.inputs.first()?.shape.first().copied()
+}
+
+/// The inputs of all requests, one below the other; none unless they have the same [`Form`].
+pub(crate) fn stack(requests: &[Request]) -> Option<Vec<Tensor>> {
+    let (first, others) = requests.split_first()?;
+    let mut inputs = first.inputs.clone();
+    for request in others {
+        if request.inputs.len() != inputs.len() {
+            return None;
+        }
+        for (all, one) in inputs.iter_mut().zip(&request.inputs) {
+            push(all, one)?;
+        }
+    }
+    Some(inputs)
+}
+
+fn push(all: &mut Tensor, one: &Tensor) -> Option<()> {
+    let (rows, sizes) = all.shape.split_first_mut()?;
+    let (more, same) = one.shape.split_first()?;
+    if sizes != same || !all.data.append(&one.data) {
+        return None;
+    }
+    *rows += more;
+    Some(())
+}
+
+/// What belongs to each of the stacked requests, in their order; none if the model did not answer
+/// one row to each row.
+pub(crate) fn split(values: &[Value], requests: &[Request]) -> Option<Vec<Vec<Value>>> {
+    let counts = requests.iter().map(rows).collect::<Option<Vec<_>>>()?;
+    let total: usize = counts.iter().sum();
+    if !values.iter().all(|value| has_rows(value, total)) {
+        return None;
+    }
+    let mut start = 0;
+    let parts = counts.into_iter().map(|count| {
+        let from = start;
+        start += count;
+        let part = values.iter().map(|value| part(value, from, count));
+        part.collect()
+    });
+    parts.collect()
+}
+
+fn has_rows(value: &Value, total: usize) -> bool {
+    match value {
+        Value::Tensor(tensor) => tensor.shape.first() == Some(&total),
+        // scikit-learn's list of one dictionary a row.
+        Value::Sequence(items) => {
+            items.len() == total && items.iter().all(|item| matches!(item, Value::Map { .. }))
+        }
+        Value::Map { .. } => false,
+    }
+}
+
+fn part(value: &Value, start: usize, count: usize) -> Option<Value> {
+    match value {
+        Value::Tensor(tensor) => {
+            let sizes = tensor.shape.get(1..)?;
+            let step: usize = sizes.iter().product();
+            let shape = std::iter::once(count).chain(sizes.iter().copied());
+            Some(Value::Tensor(Tensor {
+                shape: shape.collect(),
+                data: tensor.data.part(start * step, count * step)?,
+            }))
+        }
+        Value::Sequence(items) => {
+            let items = items.get(start..start + count)?;
+            Some(Value::Sequence(items.to_vec()))
+        }
+        Value::Map { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::request::Rows;
+    use crate::engine::echo::input;
+    use crate::tensor::{Data, ElementType};
+
+    fn signature(dims: &[&[Dim]]) -> Signature {
+        let inputs = dims.iter().enumerate();
+        let inputs =
+            inputs.map(|(n, dims)| input(&format!("x{n}"), ElementType::Int64, dims.to_vec()));
+        Signature {
+            inputs: inputs.collect(),
+            outputs: Vec::new(),
+        }
+    }
+
+    fn tensor(shape: &[usize], first: i64) -> Tensor {
+        let count: usize = shape.iter().product();
+        Tensor {
+            shape: shape.to_vec(),
+            data: Data::Int64((first..).take(count).collect()),
+        }
+    }
+
+    fn request(inputs: Vec<Tensor>) -> Request {
+        Request {
+            inputs,
+            rows: Rows::One,
+        }
+    }
+
+    #[track_caller]
+    fn check_form(dims: &[&[Dim]], shapes: &[&[usize]], expected: Option<&[&[usize]]>) {
+        let inputs = shapes.iter().map(|shape| tensor(shape, 0)).collect();
+        let expected = expected.map(|sizes| sizes.iter().map(|s| s.to_vec()).collect());
+        assert_eq!(form(&signature(dims), &request(inputs)), expected);
+    }
+
+    #[test]
+    fn only_rows_of_a_free_number_can_be_stacked() {
+        let free: &[Dim] = &[Dim::Symbol("N".to_owned()), Dim::Any];
+        check_form(&[free], &[&[1, 2]], Some(&[&[2]]));
+        check_form(&[free, &[Dim::Any]], &[&[3, 2], &[3]], Some(&[&[2], &[]]));
+        check_form(&[free, free], &[&[3, 2], &[2, 2]], None);
+        check_form(
+            &[free, &[Dim::Fixed(1), Dim::Any]],
+            &[&[1, 2], &[1, 2]],
+            None,
+        );
+        check_form(&[free, &[]], &[&[1, 2], &[]], None);
+        check_form(&[&[]], &[&[1, 2]], None);
+        check_form(&[&[Dim::Any]], &[&[0]], None);
+        check_form(&[], &[], None);
+    }
+
+    #[test]
+    fn what_is_stacked_comes_apart_again() {
+        let requests = [
+            request(vec![tensor(&[1, 2], 0), tensor(&[1], 10)]),
+            request(vec![tensor(&[3, 2], 20), tensor(&[3], 30)]),
+        ];
+        let stacked = stack(&requests).expect("they have one form");
+        assert_eq!(stacked[0].shape, [4, 2]);
+        assert_eq!(
+            stacked[0].data,
+            Data::Int64(vec![0, 1, 20, 21, 22, 23, 24, 25])
+        );
+        assert_eq!(stacked[1].data, Data::Int64(vec![10, 30, 31, 32]));
+        let values: Vec<_> = stacked.into_iter().map(Value::Tensor).collect();
+        let parts = split(&values, &requests).expect("there are rows");
+        for (part, request) in parts.into_iter().zip(requests) {
+            let inputs: Vec<_> = request.inputs.into_iter().map(Value::Tensor).collect();
+            assert_eq!(part, inputs);
+        }
+    }
+
+    #[test]
+    fn other_sizes_and_types_are_not_stacked() {
+        let texts = Tensor {
+            shape: vec![1, 2],
+            data: Data::String(vec![String::new(); 2]),
+        };
+        for other in [tensor(&[1, 3], 0), tensor(&[2], 0), tensor(&[], 0), texts] {
+            let requests = [request(vec![tensor(&[1, 2], 0)]), request(vec![other])];
+            assert_eq!(stack(&requests), None);
+        }
+        assert_eq!(
+            stack(&[request(Vec::new()), request(vec![tensor(&[1], 0)])]),
+            None
+        );
+        assert_eq!(stack(&[]), None);
+    }
+
+    #[test]
+    fn answers_without_a_row_for_each_row_are_not_split() {
+        let requests = [1, 2].map(|first| request(vec![tensor(&[1, 2], first)]));
+        let map = || Value::Map {
+            keys: Data::Int64(vec![1]),
+            values: Data::Float32(vec![0.5]),
+        };
+        let good = Value::Tensor(tensor(&[2], 0));
+        let maps = |count| Value::Sequence((0..count).map(|_| map()).collect());
+        assert!(split(&[good.clone(), maps(2)], &requests).is_some());
+        for bad in [
+            Value::Tensor(tensor(&[3], 0)),
+            Value::Tensor(tensor(&[], 0)),
+            Value::Sequence(vec![good.clone(), good.clone()]),
+            maps(1),
+            map(),
+        ] {
+            assert_eq!(split(&[good.clone(), bad], &requests), None);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::codec::failure::Code;
+use crate::engine::echo::input;
+use crate::engine::{Dim, Engine, EngineError, Signature};
+use crate::handler::tests::config;
+use crate::tensor::{Data, ElementType, Tensor, Value};
+
+/// What a model makes of its only input: the values, and how many there are in a row.
+type Formula = fn(&[f32], usize) -> Vec<f32>;
+
+/// Answers each value of a row plus the row's sum.
+fn row_by_row(values: &[f32], width: usize) -> Vec<f32> {
+    let rows = values.chunks(width);
+    let rows = rows.map(|row| (row, row.iter().sum::<f32>()));
+    rows.flat_map(|(row, sum)| row.iter().map(move |value| value + sum))
+        .collect()
+}
+
+/// Remembers what it has seen, as a recurrent network does along its leading dimension.
+fn with_memory(values: &[f32], width: usize) -> Vec<f32> {
+    let mut answer = values.to_vec();
+    for at in width..answer.len() {
+        answer[at] += answer[at - width];
+    }
+    answer
+}
+
+/// Answers one number whatever it is given, in the shape of a row.
+fn as_a_whole(values: &[f32], width: usize) -> Vec<f32> {
+    vec![values.iter().sum(); width]
+}
+
+/// A model that counts its runs, and that refuses negative numbers.
+struct Model {
+    signature: Signature,
+    formula: Formula,
+    runs: Arc<AtomicUsize>,
+}
+
+impl Engine for Model {
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Value>, EngineError> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        let Data::Float32(values) = &inputs[0].data else {
+            panic!("the signature has no other type");
+        };
+        if values.iter().any(|value| *value < 0.0) {
+            return Err(EngineError::Refused("a negative number".to_owned()));
+        }
+        let width = inputs[0].shape[1];
+        let answer = (self.formula)(values, width);
+        Ok(vec![Value::Tensor(Tensor {
+            shape: vec![answer.len() / width, width],
+            data: Data::Float32(answer),
+        })])
+    }
+}
+
+fn handler(formula: Formula) -> (Handler, Arc<AtomicUsize>) {
+    let runs = Arc::default();
+    let inputs = vec![input("x", ElementType::Float32, vec![Dim::Any, Dim::Any])];
+    let model = Model {
+        signature: Signature {
+            inputs,
+            outputs: vec!["y".to_owned()],
+        },
+        formula,
+        runs: Arc::clone(&runs),
+    };
+    (Handler::new(Box::new(model), config()), runs)
+}
+
+fn many(handler: &Handler, requests: &[String]) -> Vec<Answer> {
+    let bodies: Vec<&[u8]> = requests.iter().map(String::as_bytes).collect();
+    handler.handle_many(&bodies, &mut Timings::default())
+}
+
+/// Each by itself, on a handler that has seen nothing.
+fn single(formula: Formula, requests: &[String]) -> Vec<Answer> {
+    let handle = |request: &String| {
+        let (handler, _) = handler(formula);
+        handler.handle(request.as_bytes(), &mut Timings::default())
+    };
+    requests.iter().map(handle).collect()
+}
+
+/// So many different requests of two values.
+fn good(count: usize) -> Vec<String> {
+    let requests = (0..count).map(|n| format!("{{\"x\": [{}.5, {n}.25]}}", n + 1));
+    requests.collect()
+}
+
+/// How many runs the requests take, whose answers are checked.
+#[track_caller]
+fn runs(handler: &Handler, formula: Formula, count: &AtomicUsize, requests: &[String]) -> usize {
+    let before = count.load(Ordering::Relaxed);
+    assert_eq!(many(handler, requests), single(formula, requests));
+    count.load(Ordering::Relaxed) - before
+}
+
+#[test]
+fn requests_become_one_run_as_soon_as_that_is_known_to_be_the_same() {
+    let (handler, count) = handler(row_by_row);
+    // Three runs of eight are compared with single ones.
+    assert_eq!(
+        runs(&handler, row_by_row, &count, &good(ENOUGH)),
+        ENOUGH + 3
+    );
+    assert_eq!(runs(&handler, row_by_row, &count, &good(100)), 1);
+    assert_eq!(runs(&handler, row_by_row, &count, &good(1)), 1);
+    assert_eq!(runs(&handler, row_by_row, &count, &[]), 0);
+}
+
+#[test]
+fn equal_requests_prove_nothing() {
+    let (handler, count) = handler(row_by_row);
+    let same = vec![good(1).remove(0); 100];
+    assert_eq!(runs(&handler, row_by_row, &count, &same), 100);
+    assert!(!handler.stacking.is_proven() && !handler.stacking.is_refuted());
+}
+
+#[test]
+fn a_model_whose_rows_depend_on_each_other_is_run_one_by_one() {
+    for formula in [with_memory as Formula, as_a_whole] {
+        let (handler, count) = handler(formula);
+        assert_eq!(runs(&handler, formula, &count, &good(2)), 3);
+        assert_eq!(runs(&handler, formula, &count, &good(100)), 100);
+    }
+}
+
+#[test]
+fn a_bad_request_does_no_harm_to_the_others() {
+    let (handler, count) = handler(row_by_row);
+    runs(&handler, row_by_row, &count, &good(ENOUGH));
+    let mut requests = good(5);
+    requests[1] = "{".to_owned();
+    requests[3] = "{\"x\": \"text\"}".to_owned();
+    assert_eq!(runs(&handler, row_by_row, &count, &requests), 1);
+    requests[2] = "{\"x\": [1, -1]}".to_owned();
+    assert_eq!(runs(&handler, row_by_row, &count, &requests), 1 + 3);
+    let answers = many(&handler, &requests);
+    let codes: Vec<_> = answers
+        .into_iter()
+        .map(|answer| answer.map_err(|f| f.code).err())
+        .collect();
+    let bad = [Code::NotJson, Code::Refused, Code::WrongType].map(Some);
+    assert_eq!(codes, [None, bad[0], bad[1], bad[2], None]);
+}
+
+#[test]
+fn a_run_has_a_bounded_size() {
+    let (handler, count) = handler(row_by_row);
+    runs(&handler, row_by_row, &count, &good(ENOUGH));
+    let wide = |n: usize| format!("{{\"x\": [{n}{}]}}", ", 1".repeat(LARGEST / 4));
+    let requests: Vec<_> = (0..7).map(wide).collect();
+    assert_eq!(runs(&handler, row_by_row, &count, &requests), 3);
+}
+
+fn requests() -> impl Strategy<Value = Vec<String>> {
+    let number = 1_u16..1000;
+    let row = move |width| proptest::collection::vec(number.clone(), width);
+    let rows = (1_usize..3).prop_flat_map(move |width| proptest::collection::vec(row(width), 1..4));
+    let request = prop_oneof![
+        8 => rows.clone().prop_map(|rows| format!("{{\"x\": {:?}}}", rows[0])),
+        8 => rows.prop_map(|rows| format!("{{\"x\": {rows:?}}}")),
+        1 => Just("{\"x\": [-1, 1]}".to_owned()),
+        1 => Just("{\"x\": [[1], [2, 3]]}".to_owned()),
+        1 => Just("no JSON".to_owned()),
+    ];
+    proptest::collection::vec(request, 0..60)
+}
+
+proptest! {
+    #[test]
+    fn every_request_gets_the_answer_that_it_gets_alone(batches in proptest::collection::vec(requests(), 1..4)) {
+        for formula in [row_by_row as Formula, with_memory, as_a_whole] {
+            let (handler, _) = handler(formula);
+            for requests in &batches {
+                prop_assert_eq!(many(&handler, requests), single(formula, requests));
+            }
+        }
+    }
+}
