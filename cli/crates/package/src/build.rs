@@ -1,6 +1,7 @@
 //! From a function to its artifacts.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use mlfn_shim_contract::ShimConfig;
 
 use crate::archive::{self, PackedEntry, Written};
 use crate::elf::{self, Finding};
-use crate::index::{Index, IndexPart, Memory};
+use crate::index::{Index, IndexPart, Memory, Stamp};
 use crate::layout::{self, Contents, Layout};
 use crate::pack::{Packed, Store};
 use crate::source::{Entry, Source};
@@ -66,12 +67,14 @@ pub fn build(
     provider: &dyn Provider,
     options: &BuildOptions<'_>,
 ) -> Result<Built, PackageError> {
-    let spec = provider.package(service, function);
-    let model = inspect::inspect(function, &options.folder.join(&function.model))?;
+    let path = options.folder.join(&function.model);
+    let before = Stamp::at(&path);
+    let model = inspect::inspect(function, &path)?;
     let problems = check::check(function, &model);
     if !problems.is_empty() {
         return Err(PackageError::Invalid(problems));
     }
+    let spec = provider.package(service, function);
     let findings = check_binaries(&spec, options)?;
     let path = layout::model_path(&model.path)?;
     let contents = Contents {
@@ -88,6 +91,10 @@ pub fn build(
         cache: options.cache,
     };
     let (outcomes, fresh) = job.run()?;
+    // The configuration is that of the model that was inspected.
+    if Stamp::at(&model.path) != before {
+        return Err(PackageError::Changed(model.path.display().to_string()));
+    }
     let artifacts = outcomes
         .into_iter()
         .map(|outcome| outcome.artifact(service, function, &spec))
@@ -153,8 +160,9 @@ struct Outcome {
 impl Job<'_> {
     /// The archives, and whether any of them was written.
     fn run(&self) -> Result<(Vec<Outcome>, bool), PackageError> {
-        fs_err::create_dir_all(self.output)
-            .map_err(|error| PackageError::write(self.output, error))?;
+        let failed = |error| PackageError::write(self.output, error);
+        fs_err::create_dir_all(self.output).map_err(failed)?;
+        let _lock = lock(self.output).map_err(failed)?;
         let mut memory = Memory::read(self.output);
         let result = match self.reuse(&mut memory)? {
             Some(outcomes) => (outcomes, false),
@@ -266,6 +274,17 @@ impl Job<'_> {
     }
 }
 
+/// Waits until no other process packs into `folder`, and keeps others waiting until it is dropped:
+/// an index must not describe an archive that somebody else has put there meanwhile.
+fn lock(folder: &Path) -> io::Result<fs_err::File> {
+    let file = fs_err::File::create(folder.join(".lock"))?;
+    match file.file().lock() {
+        // Some file systems of networks have no locks. There, nobody should pack twice at a time.
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+        _ => Ok(file),
+    }
+}
+
 fn pack_cached(
     source: &Source,
     cache: &Path,
@@ -278,7 +297,8 @@ fn pack_cached(
     }
     let packed = Packed::new(source, store)?;
     if packed.is_compressed() {
-        cache::write(cache, source, &packed)?;
+        // A cache that cannot be written to makes the next run slower, and this one no worse.
+        let _ = cache::write(cache, source, &packed);
     }
     Ok(packed)
 }

@@ -59,13 +59,15 @@ pub enum PackageError {
     },
 }
 
+const FREE_SPACE: &str = "free some space on that disk, then run the command again";
+
 impl PackageError {
     /// How to mend it, if that can be said.
     pub fn help(&self) -> Option<String> {
         match self {
             Self::Write { path, source } => write_help(path, source),
-            Self::Scratch(source) if is_full(source) => {
-                Some("free some space on that disk, then run the command again".into())
+            Self::Scratch(source) | Self::Unpack { source, .. } if is_full(source) => {
+                Some(FREE_SPACE.into())
             }
             Self::Changed(_) => {
                 Some("wait until nothing writes to it, then run the command again".into())
@@ -88,7 +90,7 @@ impl PackageError {
 
 fn write_help(path: &Path, source: &io::Error) -> Option<String> {
     if is_full(source) {
-        return Some("free some space on that disk, then run the command again".into());
+        return Some(FREE_SPACE.into());
     }
     (source.kind() == io::ErrorKind::PermissionDenied).then(|| {
         let folder = path.parent().unwrap_or(path);

@@ -72,7 +72,7 @@ impl Index {
         let index: Self = serde_json::from_slice(&text).ok()?;
         let same =
             index.version == FORMAT && index.parameters == PARAMETERS && index.format == format;
-        let stamp = Stamp::of(&fs_err::metadata(archive).ok()?);
+        let stamp = Stamp::at(archive)?;
         (same && index.stamp == stamp).then_some(index)
     }
 
@@ -104,7 +104,7 @@ fn path(archive: &Path) -> PathBuf {
 
 /// What changes whenever a file is written to, as far as the file system can tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
+pub(crate) struct Stamp {
     size: u64,
     /// Nanoseconds since 1970 of the last change of the contents.
     modified: u64,
@@ -115,6 +115,12 @@ struct Stamp {
 }
 
 impl Stamp {
+    /// Of the file at `path`, if there is one.
+    pub(crate) fn at(path: &Path) -> Option<Self> {
+        let metadata = fs_err::metadata(path).ok()?;
+        Some(Self::of(&metadata))
+    }
+
     fn of(metadata: &Metadata) -> Self {
         let modified = metadata
             .modified()
@@ -242,7 +248,9 @@ impl Memory {
         if !self.changed {
             return Ok(());
         }
-        self.files.retain(|path, _| path.exists());
+        // JSON has no words for paths that are not UTF-8.
+        self.files
+            .retain(|path, _| path.to_str().is_some() && path.exists());
         write_json(&self.path, &self.files)
     }
 }
@@ -327,5 +335,25 @@ mod tests {
             memory.files.is_empty(),
             "what was just written is not remembered"
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_path_that_is_not_utf_8_is_forgotten() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+        fs_err::write(&path, "model").expect("writes");
+        let memo = Memo {
+            stamp: Stamp::at(&path).expect("is there"),
+            sha256: Digest::of(b"model"),
+        };
+        let memory = Memory {
+            path: folder.path().join("hashes.json"),
+            files: BTreeMap::from([(path, memo)]),
+            changed: true,
+        };
+        memory.write().expect("writes");
+        assert!(Memory::read(folder.path()).files.is_empty());
     }
 }

@@ -47,3 +47,13 @@ fn a_cached_library_gives_the_same_archives() {
     let mended = fs_err::read(cached.path()).expect("reads");
     assert_ne!(mended, bytes, "what is damaged is written again");
 }
+
+#[test]
+fn a_cache_that_cannot_be_written_is_done_without() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    fs_err::write(&file, "where a folder should be").expect("writes");
+    let without = digests(&project(None).build());
+    let found = digests(&project(Some(&file.join("cache"))).build());
+    assert_eq!(found, without);
+}

@@ -1,5 +1,6 @@
 //! When an archive is built again, and when not.
 
+use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
 use mlfn_core::{Artifact, PartKind};
@@ -115,4 +116,22 @@ fn stages_do_not_share_an_archive() {
     assert_ne!(digests(&dev), digests(&prod));
     project.service.stage = "dev".parse().expect("a name");
     assert!(!project.build().fresh);
+}
+
+/// Else the index of one could come to describe the archive of the other.
+#[test]
+fn a_build_waits_until_another_one_in_the_same_folder_is_done() {
+    let project = Project::new(&[]);
+    let first = project.build();
+    let lock = fs_err::File::open(project.output().join(".lock")).expect("is there");
+    lock.file().lock().expect("locks");
+    let (done, is_done) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| done.send(project.build()).expect("sends"));
+        let early = is_done.recv_timeout(Duration::from_millis(300));
+        drop(lock);
+        assert!(early.is_err(), "it does not wait");
+        let second = is_done.recv().expect("is built");
+        assert_eq!(digests(&first), digests(&second));
+    });
 }

@@ -15,6 +15,8 @@ use tempfile::TempDir;
 /// A cloud with these small files.
 pub(crate) struct Cloud {
     pub(crate) files: Vec<PackageFile>,
+    /// A file that somebody else writes while a package is built.
+    pub(crate) meanwhile: Option<(PathBuf, Vec<u8>)>,
 }
 
 impl Provider for Cloud {
@@ -27,6 +29,9 @@ impl Provider for Cloud {
     }
 
     fn package(&self, _: &Service, _: &Function) -> PackageSpec {
+        if let Some((path, contents)) = &self.meanwhile {
+            fs::write(path, contents).expect("writes");
+        }
         PackageSpec {
             formats: vec![ArchiveFormat::Zip, ArchiveFormat::TarGz],
             target: target(),
@@ -80,7 +85,10 @@ impl Project {
         Self {
             folder,
             service,
-            cloud: Cloud { files: Vec::new() },
+            cloud: Cloud {
+                files: Vec::new(),
+                meanwhile: None,
+            },
             shim: b"#!/bin/sh\n".to_vec(),
             formats: Formats::All,
             cache: None,

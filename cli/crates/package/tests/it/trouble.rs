@@ -1,11 +1,13 @@
 //! What goes wrong, and what is left then.
 
 use std::error::Error;
+use std::io;
+use std::path::PathBuf;
 
 use mlfn_core::FieldPath;
 use mlfn_package::PackageError;
 
-use crate::support::{Project, digests};
+use crate::support::{Project, digests, model};
 
 /// The message and all of its causes, without the folder of the test.
 fn explain(project: &Project, error: &PackageError) -> String {
@@ -122,4 +124,37 @@ fn a_failed_build_leaves_the_old_archive_and_nothing_else() {
     fs_err::remove_dir(&tar).expect("removes");
     project.write("w.bin", b"weights");
     assert_eq!(digests(&project.build()), digests(&first));
+}
+
+#[test]
+fn a_model_that_is_exchanged_while_it_is_packed_is_noticed() {
+    let mut project = Project::new(&[]);
+    let other = model(&[]).repeat(2);
+    project.cloud.meanwhile = Some((project.path("model.onnx"), other));
+    let error = project.try_build().expect_err("it is another model now");
+    assert_eq!(
+        explain(&project, &error),
+        "`FOLDER/model.onnx` changed while it was packed"
+    );
+    assert!(error.help().is_some_and(|help| help.contains("wait")));
+}
+
+#[test]
+fn a_full_disk_is_said_to_be_full_wherever_it_shows() {
+    let full = || io::Error::from(io::ErrorKind::StorageFull);
+    let path = PathBuf::from("a.zip");
+    for error in [
+        PackageError::Write {
+            path: path.clone(),
+            source: full(),
+        },
+        PackageError::Unpack {
+            path,
+            source: full(),
+        },
+        PackageError::Scratch(full()),
+    ] {
+        let help = error.help().unwrap_or_default();
+        assert!(help.starts_with("free some space"), "{error}: {help}");
+    }
 }
