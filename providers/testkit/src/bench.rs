@@ -305,15 +305,15 @@ impl Twin for FakeTwin {
             Variant::First | Variant::Renamed | Variant::Smaller => (),
             Variant::Updated => {
                 f.memory = 1024;
-                f.token = "other".to_owned();
-                f.code = "two".to_owned();
+                f.token = "other".into();
+                f.code = "two".into();
             }
             Variant::Replaced => {
-                f.architecture = "arm64".to_owned();
-                f.path = "/x/".to_owned();
+                f.architecture = "arm64".into();
+                f.path = "/x/".into();
                 f.protocol = f.protocol.as_ref().map(|_| "websocket".to_owned());
             }
-            Variant::Broken => f.code = "broken".to_owned(),
+            Variant::Broken => f.code = "broken".into(),
         };
         service.functions.values_mut().for_each(edit);
         match variant {

@@ -16,7 +16,7 @@ use crate::guard;
 pub struct TestHost {
     start: Instant,
     /// How much faster than tokio's clock.
-    speed: u32,
+    pace: u32,
     chance: Mutex<fastrand::Rng>,
     /// The number of the running process; those before have ended.
     process: AtomicU32,
@@ -29,11 +29,11 @@ impl TestHost {
     }
 
     /// For real servers, whose answers take real time: sleeps take that many times less.
-    pub fn faster(seed: u64, speed: u32) -> Self {
+    pub fn faster(seed: u64, pace: u32) -> Self {
         let chance = Mutex::new(fastrand::Rng::with_seed(seed));
         Self {
             start: Instant::now(),
-            speed,
+            pace,
             chance,
             process: AtomicU32::new(1),
         }
@@ -52,11 +52,11 @@ impl Host for TestHost {
     }
 
     fn elapsed(&self) -> Duration {
-        self.start.elapsed() * self.speed
+        self.start.elapsed() * self.pace
     }
 
     async fn sleep(&self, time: Duration) {
-        tokio::time::sleep(time / self.speed).await;
+        tokio::time::sleep(time / self.pace).await;
     }
 
     fn random(&self) -> u64 {

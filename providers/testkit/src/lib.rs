@@ -5,7 +5,7 @@
 //! - [`expect`] and [`listing`]: what a provider says about a service
 //! - [`contract`]: what holds for every provider without a cloud
 //! - [`lifecycle`]: what holds for every cloud: deploy, fail, be killed, go on, remove
-//! - [`bench`]: one service on one cloud, and the [`Twin`](bench::Twin) that a provider's tests
+//! - [`mod@bench`]: one service on one cloud, and the [`Twin`](bench::Twin) that a provider's tests
 //!   implement
 //! - [`faults`]: what goes wrong on purpose
 //! - [`fake`]: a cloud in memory

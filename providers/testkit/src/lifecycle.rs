@@ -1,11 +1,13 @@
 //! What holds for every cloud, whatever happens. Each function starts with an empty cloud and
 //! leaves an empty cloud; [`all`] calls all of them.
 
+#![expect(clippy::missing_panics_doc, reason = "that is how they tell a breach")]
+
 use async_trait::async_trait;
 use mlfn_core::{Action, DriftOutcome, Failure, ProviderError, Purpose};
-use mlfn_engine::state::MemoryStore;
+use mlfn_engine::state::{LockError, MemoryStore};
 use mlfn_engine::{
-    DriftPolicy, EngineError, Freshness, Outcome, PlanError, Request, Status, plan_file,
+    DriftPolicy, EngineError, Freshness, Outcome, PlanError, Request, Status, StepError, plan_file,
 };
 
 use crate::bench::{Bench, Faults, Run, Twin, Variant};
@@ -42,6 +44,8 @@ pub async fn all(lab: &dyn Lab) {
     what_others_own_is_left_alone(lab).await;
     a_refusal_says_what_is_missing(lab).await;
     a_throttle_storm_passes(lab).await;
+    an_interrupted_deploy_finishes_what_it_began(lab).await;
+    of_two_deploys_at_once_one_is_refused(lab).await;
     a_failed_health_check_leaves_the_old_one_serving(lab).await;
     a_rollback_brings_the_earlier_one_back(lab).await;
     a_stale_plan_is_refused(lab).await;
@@ -197,6 +201,55 @@ pub async fn a_throttle_storm_passes(lab: &dyn Lab) {
     ends_well(&bench, Variant::First).await;
 }
 
+/// The user stops it.
+pub async fn an_interrupted_deploy_finishes_what_it_began(lab: &dyn Lab) {
+    let twin = lab.fresh().await;
+    let bench = Bench::new(&*twin, lab.host());
+    let run = bench
+        .run(&bench.request(Variant::First), at(3, Fault::Interrupt))
+        .await;
+    let outcome = run.outcome();
+    assert_eq!(outcome.status, Status::Interrupted, "{outcome:?}");
+    assert!(!outcome.not_tried.is_empty(), "{outcome:?}");
+    // What was being waited for is begun, and not finished.
+    let stopped = |error: &StepError| matches!(error, StepError::Provider(e) if e.interrupted);
+    assert!(
+        outcome.failed.iter().all(|failed| stopped(&failed.error)),
+        "{outcome:?}"
+    );
+    let state = bench.state().await.expect("a state");
+    assert_eq!(
+        state.pending.len(),
+        outcome.failed.len(),
+        "{:?}",
+        state.pending
+    );
+    assert_eq!(state.resources.len(), outcome.done.len());
+    ends_well(&bench, Variant::First).await;
+}
+
+/// The lock names who has it.
+pub async fn of_two_deploys_at_once_one_is_refused(lab: &dyn Lab) {
+    let twin = lab.fresh().await;
+    let bench = Bench::new(&*twin, lab.host());
+    let first = bench.request(Variant::First);
+    let deploy = || bench.with_engine(async |engine| engine.deploy(&first).await);
+    let (one, two) = futures_util::future::join(deploy(), deploy()).await;
+    let refused = [&one, &two]
+        .into_iter()
+        .find_map(|result| result.as_ref().err());
+    let Some(EngineError::Lock(LockError::Held { lock, .. })) = refused else {
+        // The clouds of some tests are so fast that the first is done when the second begins.
+        assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
+        return ends_well(&bench, Variant::First).await;
+    };
+    assert_eq!(
+        (lock.operation.as_str(), lock.host.as_str()),
+        ("deploy", "test")
+    );
+    ends_well(&bench, Variant::First).await;
+}
+
 /// Code that does not answer.
 pub async fn a_failed_health_check_leaves_the_old_one_serving(lab: &dyn Lab) {
     let twin = lab.fresh().await;
@@ -323,7 +376,10 @@ pub async fn any_write_of_the_state_may_go_wrong(lab: &dyn Lab) {
 
 /// Whatever an ended deploy made is found by a removal that wants nothing of it.
 pub async fn what_was_begun_can_be_removed_at_once(lab: &dyn Lab) {
-    for (from, to) in [(None, Variant::First), (Some(Variant::First), Variant::Replaced)] {
+    for (from, to) in [
+        (None, Variant::First),
+        (Some(Variant::First), Variant::Replaced),
+    ] {
         for fault in faults() {
             for call in 1.. {
                 let twin = lab.fresh().await;
@@ -335,7 +391,11 @@ pub async fn what_was_begun_can_be_removed_at_once(lab: &dyn Lab) {
                 let (run, calls, _) = bench.counted(&bench.request(to), faults).await;
                 sound(&run);
                 bench.deploy(&Request::remove()).await;
-                assert_eq!(twin.inventory().await, Vec::<String>::new(), "{fault:?} at {call}");
+                assert_eq!(
+                    twin.inventory().await,
+                    Vec::<String>::new(),
+                    "{fault:?} at {call}"
+                );
                 if calls < call {
                     break;
                 }

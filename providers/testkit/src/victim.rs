@@ -157,7 +157,7 @@ impl Surroundings for Suicide {
 
 async fn race(folder: &Path, rounds: u32) {
     let (store, host) = (LocalStore::new(folder), SystemHost::new());
-    let patience = std::time::Duration::from_secs(120);
+    let patience = std::time::Duration::from_mins(2);
     let policy = LockPolicy {
         patience,
         ..LockPolicy::default()
@@ -226,7 +226,7 @@ pub async fn leave_lock(folder: &Path, pid: u32) {
         machine: process.machine,
         pid,
         since: host.now(),
-        until: host.now().plus(std::time::Duration::from_secs(3600)),
+        until: host.now().plus(std::time::Duration::from_hours(1)),
         released: false,
     };
     let bytes = serde_json::to_vec(&lock).expect("plain data");

@@ -16,7 +16,7 @@ use crate::host::random_name;
 use crate::look::{addresses, look};
 use crate::retry::{Policies, Retry};
 use crate::state::{
-    Deployment, Document, Lease, Lock, LockPolicy, Locksmith, State, StateStore, Tag,
+    Deployment, Document, Lease, Lock, LockPolicy, Locksmith, Owner, State, StateStore, Tag,
 };
 use crate::{Cancel, DriftPolicy, Event, Host, Question, diff, plan_file, state};
 
@@ -188,8 +188,7 @@ impl Engine<'_> {
         state: Option<&State>,
         freshness: Freshness,
     ) -> Result<(), EngineError> {
-        let owner = (self.session.provider(), self.service, self.stage);
-        let mut moved = plan_file::moved(plan, owner, state);
+        let mut moved = plan_file::moved(plan, self.owner(), state);
         if moved.is_empty() && freshness == Freshness::Cloud {
             let request = plan_file::request(plan);
             moved = plan_file::differences(plan, &self.decide(&request, state).await?);
@@ -213,13 +212,9 @@ impl Engine<'_> {
         }
         plan_file::check_files(plan, &self.settings.root)?;
         let state = state.unwrap_or_else(|| {
-            let (service, stage) = (self.service.clone(), self.stage.clone());
-            State::new(
-                random_name(self.host),
-                self.session.provider(),
-                service,
-                stage,
-            )
+            let lineage = random_name(self.host);
+            let provider = self.session.provider();
+            State::new(lineage, provider, self.service.clone(), self.stage.clone())
         });
         let keeper = Keeper::new(self.store, state, tag);
         let mut outcome = apply(self, plan, &keeper, lost).await?;
@@ -309,14 +304,16 @@ impl Engine<'_> {
         };
         let place = self.store.place(Document::State);
         let state = state::read(&found.bytes, &place)?;
-        let (service, stage) = (self.service, self.stage);
-        let owner = state::Owner {
-            provider: self.session.provider(),
-            service,
-            stage,
-        };
-        state::check_owner(&state, owner, &place)?;
+        state::check_owner(&state, self.owner(), &place)?;
         Ok((Some(state), Some(found.tag)))
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        Owner {
+            provider: self.session.provider(),
+            service: self.service,
+            stage: self.stage,
+        }
     }
 
     fn locksmith(&self) -> Locksmith<'_> {

@@ -191,5 +191,7 @@ impl StateError {
 
 /// One line each.
 fn list(items: &[String]) -> String {
-    items.iter().map(|item| format!("\n  - {item}")).collect()
+    items
+        .iter()
+        .fold(String::new(), |lines, item| lines + "\n  - " + item)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mlfn_core::{Action, Change, ReplaceOrder, ResourceId};
+use mlfn_core::{Action, Change, ReplaceOrder, Resource, ResourceId};
 
 use crate::PlanError;
 
@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
                 .change(make)
                 .wanted
                 .iter()
-                .flat_map(|w| w.dependencies());
+                .flat_map(Resource::dependencies);
             let needed: BTreeSet<ResourceId> = needed.collect();
             let others = makes
                 .iter()
@@ -196,8 +196,10 @@ impl<'a> Builder<'a> {
 fn parts(change: &Change) -> &'static [Part] {
     match change.action {
         Action::Keep => &[],
-        Action::Create | Action::Update | Action::Adopt => &[Part::Make],
-        Action::Replace(ReplaceOrder::CreateThenKeep { .. }) => &[Part::Make],
+        Action::Create
+        | Action::Update
+        | Action::Adopt
+        | Action::Replace(ReplaceOrder::CreateThenKeep { .. }) => &[Part::Make],
         Action::Replace(_) => &[Part::Make, Part::Clear],
         Action::Delete | Action::Forget => &[Part::Clear],
     }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use mlfn_core::{Action, Change, Digest, FileRef, Plan, Resource, ServiceName, StageName};
+use mlfn_core::{Action, Change, Digest, FileRef, Plan, Resource};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::basis;
-use crate::state::State;
+use crate::state::{Owner, State};
 use crate::{DriftPolicy, EngineError, Request};
 
 /// The version of the format that this code reads and writes.
@@ -78,20 +78,16 @@ pub fn read(bytes: &[u8]) -> Result<Plan, PlanFileError> {
 }
 
 /// What the state says that the plan does not know, one sentence each.
-pub(crate) fn moved(
-    plan: &Plan,
-    (provider, service, stage): (&str, &ServiceName, &StageName),
-    state: Option<&State>,
-) -> Vec<String> {
+pub(crate) fn moved(plan: &Plan, owner: Owner<'_>, state: Option<&State>) -> Vec<String> {
     let mut moved = Vec::new();
     let mut compare = |what: &str, plan: &str, now: &str| {
         if plan != now {
             moved.push(format!("it is for the {what} `{plan}`, not `{now}`"));
         }
     };
-    compare("provider", &plan.provider, provider);
-    compare("service", plan.service.as_str(), service.as_str());
-    compare("stage", plan.stage.as_str(), stage.as_str());
+    compare("provider", &plan.provider, owner.provider);
+    compare("service", plan.service.as_str(), owner.service.as_str());
+    compare("stage", plan.stage.as_str(), owner.stage.as_str());
     let now = basis(state);
     if plan.basis.lineage != now.lineage {
         moved.push("the state is another one".to_owned());
@@ -159,9 +155,10 @@ fn difference(then: &Change, now: &Change) -> String {
         .iter()
         .filter(|field| !then.fields.contains(field));
     let fields: Vec<String> = new.map(|field| format!("`{}`", field.field)).collect();
-    match fields.is_empty() {
-        true => format!("`{}` is not what it was", now.id),
-        false => format!("{} of `{}` changed", fields.join(", "), now.id),
+    if fields.is_empty() {
+        format!("`{}` is not what it was", now.id)
+    } else {
+        format!("{} of `{}` changed", fields.join(", "), now.id)
     }
 }
 

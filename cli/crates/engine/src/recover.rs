@@ -141,7 +141,9 @@ fn orphan(intent: &Intent, kinds: &[KindSpec], observed: &Observed) -> Recorded 
     if intent.operation == Operation::Create {
         recorded.fields.clone_from(&intent.fields);
     }
-    recorded.fields.extend(comparable(observed, check::spec(kinds, &intent.id)));
+    recorded
+        .fields
+        .extend(comparable(observed, check::spec(kinds, &intent.id)));
     recorded
 }
 

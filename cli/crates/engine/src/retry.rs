@@ -37,13 +37,13 @@ impl Default for Policies {
                 first: Duration::from_millis(200),
                 longest: Duration::from_secs(20),
                 tries: 10,
-                within: Duration::from_secs(180),
+                within: Duration::from_mins(3),
             },
             wait: Policy {
                 first: Duration::from_millis(250),
                 longest: Duration::from_secs(5),
                 tries: 200,
-                within: Duration::from_secs(600),
+                within: Duration::from_mins(10),
             },
         }
     }
@@ -66,12 +66,14 @@ impl Policy {
 
 /// A call that failed for good, and what was tried.
 #[derive(Debug, thiserror::Error)]
-#[error("failed{}", tried(*tries, *elapsed))]
+#[error("{}{}", if *interrupted { "stopped" } else { "failed" }, tried(*tries, *elapsed))]
 pub struct GaveUp {
     /// Calls made.
     pub tries: u32,
     /// Time since the first of them.
     pub elapsed: Duration,
+    /// Whether there would have been another try, had nobody asked to stop.
+    pub interrupted: bool,
     /// What the last one said.
     #[source]
     pub error: ProviderError,
@@ -113,19 +115,17 @@ impl Retry<'_> {
             };
             tries += 1;
             let elapsed = self.host.elapsed().saturating_sub(start);
-            let Some(pause) = self.pause(&error, tries, elapsed) else {
+            let pause = self.pause(&error, tries, elapsed);
+            if let Some(pause) = pause.filter(|_| !self.cancel.is_cancelled()) {
+                (self.note)(&error, pause);
+                self.rest(pause).await;
+            }
+            let interrupted = pause.is_some() && self.cancel.is_cancelled();
+            if pause.is_none() || interrupted {
                 return Err(GaveUp {
                     tries,
                     elapsed,
-                    error,
-                });
-            };
-            (self.note)(&error, pause);
-            self.rest(pause).await;
-            if self.cancel.is_cancelled() {
-                return Err(GaveUp {
-                    tries,
-                    elapsed,
+                    interrupted,
                     error,
                 });
             }
@@ -140,8 +140,8 @@ impl Retry<'_> {
             RetryClass::Wait => (&self.policies.wait, Duration::ZERO),
         };
         let pause = policy.pause(tries, self.host.random()).max(least);
-        let goes_on = tries < policy.tries && elapsed.saturating_add(pause) <= policy.within;
-        (goes_on && !self.cancel.is_cancelled()).then_some(pause)
+        let in_time = elapsed.saturating_add(pause) <= policy.within;
+        (tries < policy.tries && in_time).then_some(pause)
     }
 
     async fn rest(&self, pause: Duration) {

@@ -89,6 +89,10 @@ impl FakeCloud {
     }
 
     /// Somebody removes something by hand, and what is in it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such thing.
     pub fn vanish(&self, kind: &str, name: &str) {
         self.change(|contents| {
             let found = contents.find(kind, name).map(|(id, _)| id.clone());

@@ -61,7 +61,7 @@ impl FakeSession {
 
 #[async_trait]
 impl Session for FakeSession {
-    fn provider(&self) -> &str {
+    fn provider(&self) -> &'static str {
         "fake"
     }
 

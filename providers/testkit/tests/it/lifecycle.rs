@@ -24,6 +24,8 @@ contract! {
     what_others_own_is_left_alone
     a_refusal_says_what_is_missing
     a_throttle_storm_passes
+    an_interrupted_deploy_finishes_what_it_began
+    of_two_deploys_at_once_one_is_refused
     a_failed_health_check_leaves_the_old_one_serving
     a_rollback_brings_the_earlier_one_back
     a_stale_plan_is_refused

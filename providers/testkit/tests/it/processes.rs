@@ -33,17 +33,39 @@ type At = Option<(u32, Fault)>;
 /// through, and each run again. Tells how many processes were killed.
 fn until_it_survives(wrong: impl Fn(u32) -> (At, At) + Sync) -> u32 {
     let lives = [
-        Life { before: None, then: Some(Step::First), removes: false },
-        Life { before: None, then: Some(Step::First), removes: true },
-        Life { before: Some(Step::First), then: Some(Step::Replaced), removes: false },
-        Life { before: Some(Step::First), then: None, removes: true },
+        Life {
+            before: None,
+            then: Some(Step::First),
+            removes: false,
+        },
+        Life {
+            before: None,
+            then: Some(Step::First),
+            removes: true,
+        },
+        Life {
+            before: Some(Step::First),
+            then: Some(Step::Replaced),
+            removes: false,
+        },
+        Life {
+            before: Some(Step::First),
+            then: None,
+            removes: true,
+        },
     ];
     let wrong = &wrong;
     std::thread::scope(|scope| {
         let lives = lives.map(|life| {
-            scope.spawn(move || (1..).take_while(|n| is_killed(life, wrong(*n))).count())
+            scope.spawn(move || {
+                (1..10_000)
+                    .take_while(|n| is_killed(life, wrong(*n)))
+                    .count()
+            })
         });
-        let killed = lives.into_iter().map(|life| life.join().expect("a life that ends well"));
+        let killed = lives
+            .into_iter()
+            .map(|life| life.join().expect("a life that ends well"));
         u32::try_from(killed.sum::<usize>()).expect("a small number")
     })
 }
@@ -61,7 +83,11 @@ struct Life {
 
 /// Whether a process is killed by what goes wrong. Either way all ends well.
 fn is_killed(life: Life, wrong: (At, At)) -> bool {
-    let Life { before, then, removes } = life;
+    let Life {
+        before,
+        then,
+        removes,
+    } = life;
     let folder = folder();
     if let Some(before) = before {
         deploy(&folder, Some(before), (None, None)).check();
@@ -69,7 +95,10 @@ fn is_killed(life: Life, wrong: (At, At)) -> bool {
     let told = format!("{life:?} with {wrong:?}");
     let ended = deploy(&folder, then, wrong);
     let killed = !ended.0.success();
-    assert!(!killed || ended.0.signal() == Some(SIGKILL), "{told}: {ended:?}");
+    assert!(
+        !killed || ended.0.signal() == Some(SIGKILL),
+        "{told}: {ended:?}"
+    );
     if then.is_some() && !removes {
         deploy(&folder, then, (None, None)).check();
         nothing_left_to_do(&folder, then);
@@ -98,7 +127,16 @@ impl Ended {
 
 fn deploy(folder: &TempDir, variant: Option<Step>, (call, write): (At, At)) -> Ended {
     let folder = folder.path().to_owned();
-    Ended(start(&Order::Deploy { folder, variant, call, write }).wait().expect("ends"))
+    Ended(
+        start(&Order::Deploy {
+            folder,
+            variant,
+            call,
+            write,
+        })
+        .wait()
+        .expect("ends"),
+    )
 }
 
 fn folder() -> TempDir {
@@ -110,9 +148,18 @@ fn folder() -> TempDir {
 /// Starts a victim; its standard input stays open.
 fn start(order: &Order) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mlfn-victim"));
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
     let line = serde_json::to_string(order).expect("plain data") + "\n";
-    child.stdin.as_mut().expect("piped").write_all(line.as_bytes()).expect("listens");
+    child
+        .stdin
+        .as_mut()
+        .expect("piped")
+        .write_all(line.as_bytes())
+        .expect("listens");
     child
 }
 
@@ -121,7 +168,10 @@ fn eight_processes_that_race_for_the_lock_are_alone_with_it() {
     const PROCESSES: u32 = 8;
     const ROUNDS: u32 = 10;
     let folder = tempfile::tempdir().expect("a folder");
-    let order = Order::Race { folder: folder.path().to_owned(), rounds: ROUNDS };
+    let order = Order::Race {
+        folder: folder.path().to_owned(),
+        rounds: ROUNDS,
+    };
     let racers: Vec<Child> = (0..PROCESSES).map(|_| start(&order)).collect();
     for mut racer in racers {
         assert!(racer.wait().expect("ends").success());
@@ -135,12 +185,19 @@ fn of_eight_processes_that_find_the_lock_of_a_dead_one_exactly_one_takes_it_over
     let folder = tempfile::tempdir().expect("a folder");
     for round in 0..10 {
         mlfn_testkit::run(victim::leave_lock(folder.path(), dead_process()));
-        let order = Order::Take { folder: folder.path().to_owned() };
+        let order = Order::Take {
+            folder: folder.path().to_owned(),
+        };
         let mut takers: Vec<Child> = (0..8).map(|_| start(&order)).collect();
         let words: Vec<String> = takers.iter_mut().map(word).collect();
         let taken = words.iter().filter(|word| *word == "taken\n").count();
         assert_eq!(taken, 1, "round {round}: {words:?}");
-        assert!(words.iter().all(|word| word == "taken\n" || word == "held\n"), "{words:?}");
+        assert!(
+            words
+                .iter()
+                .all(|word| word == "taken\n" || word == "held\n"),
+            "{words:?}"
+        );
         for mut taker in takers {
             drop(taker.stdin.take());
             assert!(taker.wait().expect("ends").success());
@@ -158,7 +215,10 @@ fn word(child: &mut Child) -> String {
 
 /// The number of a process that has ended.
 fn dead_process() -> u32 {
-    let mut child = start(&Order::Race { folder: Path::new("/").to_owned(), rounds: 0 });
+    let mut child = start(&Order::Race {
+        folder: Path::new("/").to_owned(),
+        rounds: 0,
+    });
     child.wait().expect("ends");
     child.id()
 }

@@ -1,6 +1,8 @@
 //! Random services that become other services while random things go wrong. The number of a
 //! failing schedule is printed; it alone decides everything in it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fastrand::Rng;
@@ -18,34 +20,27 @@ const SCHEDULES: u64 = 10_000;
 #[test]
 fn ten_thousand_random_schedules_end_well() {
     let lab = FakeLab::new();
-    let next = AtomicU64::new(0);
+    let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let seed @ 0..SCHEDULES = next.fetch_add(1, Ordering::Relaxed) {
+            let run = || mlfn_testkit::run(Schedule::run(&lab.twin(), seed));
+            if catch_unwind(AssertUnwindSafe(run)).is_err() {
+                failed.lock().expect("no panic").push(seed);
+                next.store(SCHEDULES, Ordering::Relaxed);
+            }
+        }
+    };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= SCHEDULES {
-                        break;
-                    }
-                    let _told = Told((seed, &next));
-                    mlfn_testkit::run(Schedule::run(&lab.twin(), seed));
-                }
-            });
+            scope.spawn(work);
         }
     });
-}
-
-/// Tells the number of the schedule if it fails, and ends the others.
-struct Told<'a>((u64, &'a AtomicU64));
-
-impl Drop for Told<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("schedule {} failed", self.0.0);
-            self.0.1.store(SCHEDULES, Ordering::Relaxed);
-        }
-    }
+    let failed = failed.into_inner().expect("no panic");
+    assert!(
+        failed.is_empty(),
+        "the schedules {failed:?} failed, see above"
+    );
 }
 
 struct Schedule<'a> {
@@ -199,7 +194,7 @@ impl<'a> Schedule<'a> {
                 .functions
                 .values_mut()
                 .filter(|f| f.code == "broken");
-            broken.for_each(|function| function.code = "one".to_owned());
+            broken.for_each(|function| function.code = "one".into());
         }
     }
 
@@ -208,10 +203,9 @@ impl<'a> Schedule<'a> {
         let (token, path) = (self.pick(["secret", "other"]), self.pick(["/", "/x/"]));
         let architecture = self.pick(["x86_64", "arm64"]);
         let protocol = self.chance.bool().then(|| self.pick(["http", "websocket"]));
-        let code = match may_break {
-            true => self.pick(["one", "two", "three", "four", "broken"]),
-            false => self.pick(["one", "two", "three", "four"]),
-        };
+        let codes = ["one", "two", "three", "four", "broken"];
+        let known = if may_break { 5 } else { 4 };
+        let code = codes[self.chance.usize(0..known)].to_owned();
         let function: &mut FakeFunction = self.service.functions.entry(name).or_default();
         match self.chance.u8(0..7) {
             0 => function.memory = memory,

@@ -248,6 +248,7 @@ impl Runner<'_> {
             return Err(GaveUp {
                 tries: 1,
                 elapsed: Duration::ZERO,
+                interrupted: false,
                 error,
             }
             .into());

@@ -82,7 +82,7 @@ impl Pair<'_> {
     ) -> Result<(), PlanError> {
         let wanted = self.wanted(field);
         let recorded = self.recorded(field);
-        let differs = self.differs(field, &wanted, recorded.as_ref());
+        let differs = Self::differs(field, &wanted, recorded.as_ref());
         let seen = seen.filter(|_| self.there.certainty == Certainty::Recorded);
         let drifted = seen.filter(|seen| recorded.as_ref().is_some_and(|r| r != *seen));
         let is = drifted.or(recorded.as_ref());
@@ -108,14 +108,13 @@ impl Pair<'_> {
         Ok(())
     }
 
-    fn differs(&self, field: &FieldSpec, wanted: &Wanted, recorded: Option<&Json>) -> bool {
+    fn differs(field: &FieldSpec, wanted: &Wanted, recorded: Option<&Json>) -> bool {
         match (wanted, recorded) {
             (Wanted::Known(wanted), Some(recorded)) => wanted != recorded,
-            (Wanted::Later, Some(_)) => true,
+            (Wanted::Later | Wanted::Secret, Some(_)) => true,
             // What cannot be seen and cannot be changed is taken to be as it shall be: replacing
             // a thing because nobody knows would be worse.
             (_, None) => field.mutability == Mutability::Mutable,
-            (Wanted::Secret, Some(_)) => true,
         }
     }
 

@@ -50,11 +50,17 @@ pub fn read(bytes: &[u8], place: &str) -> Result<State, StateError> {
         serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
     if envelope.format != FORMAT {
         let (place, format, mlfn) = (place.to_owned(), envelope.format, envelope.mlfn);
-        return Err(StateError::Newer { place, format, mlfn });
+        return Err(StateError::Newer {
+            place,
+            format,
+            mlfn,
+        });
     }
     let body = envelope.state.map(RawValue::get).unwrap_or_default();
     if envelope.digest != Some(Digest::of(body.as_bytes())) {
-        return Err(corrupt("its contents do not have the digest that it names".to_owned()));
+        return Err(corrupt(
+            "its contents do not have the digest that it names".to_owned(),
+        ));
     }
     serde_json::from_str(body).map_err(|error| corrupt(error.to_string()))
 }

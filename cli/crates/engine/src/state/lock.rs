@@ -51,7 +51,7 @@ pub struct LockPolicy {
 impl Default for LockPolicy {
     fn default() -> Self {
         Self {
-            lease: Duration::from_secs(60),
+            lease: Duration::from_mins(1),
             grace: Duration::from_secs(30),
             patience: Duration::ZERO,
         }

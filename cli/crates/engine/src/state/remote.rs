@@ -25,7 +25,11 @@ pub struct RemoteStore {
 impl RemoteStore {
     /// Under `prefix` of `objects`, which messages call `bucket`, e.g. `s3://states`.
     pub fn new(objects: Arc<dyn ObjectStore>, bucket: impl Into<String>, prefix: &str) -> Self {
-        Self { objects, prefix: Path::from(prefix), bucket: bucket.into() }
+        Self {
+            objects,
+            prefix: Path::from(prefix),
+            bucket: bucket.into(),
+        }
     }
 
     fn path(&self, document: Document) -> Path {
@@ -33,7 +37,11 @@ impl RemoteStore {
     }
 
     fn failed(&self, action: &'static str, document: Document, source: Error) -> StoreError {
-        StoreError::Failed { action, place: self.place(document), source: source.into() }
+        StoreError::Failed {
+            action,
+            place: self.place(document),
+            source: source.into(),
+        }
     }
 
     async fn found(&self, document: Document) -> Result<Option<Versioned>, Error> {
@@ -43,7 +51,10 @@ impl RemoteStore {
             Err(error) => return Err(error),
         };
         let tag = tag(found.meta.e_tag.clone(), found.meta.version.clone());
-        Ok(Some(Versioned { bytes: found.bytes().await?.to_vec(), tag }))
+        Ok(Some(Versioned {
+            bytes: found.bytes().await?.to_vec(),
+            tag,
+        }))
     }
 }
 
@@ -54,7 +65,9 @@ impl StateStore for RemoteStore {
     }
 
     async fn read(&self, document: Document) -> Result<Option<Versioned>, StoreError> {
-        self.found(document).await.map_err(|error| self.failed("read", document, error))
+        self.found(document)
+            .await
+            .map_err(|error| self.failed("read", document, error))
     }
 
     async fn write(
@@ -65,12 +78,18 @@ impl StateStore for RemoteStore {
     ) -> Result<Tag, StoreError> {
         let mode = expected.map_or(PutMode::Create, |tag| PutMode::Update(version(tag)));
         let bytes = bytes.to_vec().into();
-        match self.objects.put_opts(&self.path(document), bytes, mode.into()).await {
+        match self
+            .objects
+            .put_opts(&self.path(document), bytes, mode.into())
+            .await
+        {
             Ok(PutResult { e_tag, version, .. }) => Ok(tag(e_tag, version)),
             // What one expected to be there may also be gone.
             Err(
                 Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. },
-            ) => Err(StoreError::Moved { place: self.place(document) }),
+            ) => Err(StoreError::Moved {
+                place: self.place(document),
+            }),
             Err(error) => Err(self.failed("write", document, error)),
         }
     }
@@ -78,11 +97,18 @@ impl StateStore for RemoteStore {
 
 /// Both parts in one text; neither has a line end.
 fn tag(e_tag: Option<String>, version: Option<String>) -> Tag {
-    Tag(format!("{}\n{}", e_tag.unwrap_or_default(), version.unwrap_or_default()))
+    Tag(format!(
+        "{}\n{}",
+        e_tag.unwrap_or_default(),
+        version.unwrap_or_default()
+    ))
 }
 
 fn version(tag: &Tag) -> UpdateVersion {
     let (e_tag, version) = tag.0.split_once('\n').unwrap_or((&tag.0, ""));
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    UpdateVersion { e_tag: some(e_tag), version: some(version) }
+    UpdateVersion {
+        e_tag: some(e_tag),
+        version: some(version),
+    }
 }

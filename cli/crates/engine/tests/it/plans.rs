@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 /// A cloud in which [`FakeService::small`] with an API is deployed.
 struct Deployed {
-    _folder: TempDir,
+    folder: TempDir,
     twin: FakeTwin,
 }
 
@@ -33,7 +33,7 @@ impl Deployed {
         let folder = tempfile::tempdir().expect("a folder");
         FakeTwin::write_codes(folder.path());
         let twin = FakeTwin::new(FakeCloud::in_memory(), folder.path());
-        Self { _folder: folder, twin }
+        Self { folder, twin }
     }
 
     /// Deploys the service, lets `meddle` happen, and asks for another one.
@@ -50,9 +50,17 @@ impl Deployed {
 
 /// `replace fake:function/a: why; field from -> to`
 fn line(change: &Change) -> String {
-    let fields = change.fields.iter().map(|f| format!("; {} {} -> {}", f.field, f.from, f.to));
+    let fields = change
+        .fields
+        .iter()
+        .map(|f| format!("; {} {} -> {}", f.field, f.from, f.to));
     let fields: String = fields.collect();
-    format!("{} {}: {}{fields}", change.action.as_str(), change.id, change.reason)
+    format!(
+        "{} {}: {}{fields}",
+        change.action.as_str(),
+        change.id,
+        change.reason
+    )
 }
 
 #[track_caller]
@@ -68,7 +76,10 @@ fn check_meddled(meddle: impl FnOnce(&FakeCloud), wanted: &Request, expected: &[
 #[test]
 fn what_changes_in_place_is_updated() {
     check(|_| (), &[]);
-    check(|f| f.memory = 1024, &["update fake:function/a: differs; memory 512 -> 1024"]);
+    check(
+        |f| f.memory = 1024,
+        &["update fake:function/a: differs; memory 512 -> 1024"],
+    );
 }
 
 #[test]
@@ -80,10 +91,15 @@ fn a_secret_is_compared_and_never_shown() {
     mlfn_testkit::run(async {
         let deployed = Deployed::new();
         let bench = Bench::new(&deployed.twin, TestHost::new(1));
-        bench.deploy(&request(&service(|f| f.token = "hunter2".to_owned()))).await;
+        bench
+            .deploy(&request(&service(|f| f.token = "hunter2".to_owned())))
+            .await;
         let state = bench.state().await.expect("a state");
         let bytes = mlfn_engine::state::write(&state).expect("bytes");
-        assert!(!String::from_utf8_lossy(&bytes).contains("hunter2"), "the state tells a secret");
+        assert!(
+            !String::from_utf8_lossy(&bytes).contains("hunter2"),
+            "the state tells a secret"
+        );
     });
 }
 
@@ -142,10 +158,24 @@ fn drift_is_put_right_kept_or_overwritten() {
     let same = request(&service(|_| ()));
     let right = "update fake:function/a: was changed by somebody else; memory 128 -> 512";
     check_meddled(meddle, &same, &[right]);
-    check_meddled(meddle, &Request { drift: DriftPolicy::Keep, ..same }, &[]);
+    check_meddled(
+        meddle,
+        &Request {
+            drift: DriftPolicy::Keep,
+            ..same
+        },
+        &[],
+    );
     let other = request(&service(|f| f.memory = 1024));
     let over = "update fake:function/a: differs; memory 128 -> 1024";
-    check_meddled(meddle, &Request { drift: DriftPolicy::Keep, ..other }, &[over]);
+    check_meddled(
+        meddle,
+        &Request {
+            drift: DriftPolicy::Keep,
+            ..other
+        },
+        &[over],
+    );
 }
 
 #[test]
@@ -153,8 +183,10 @@ fn what_vanished_is_made_again_with_what_was_in_it() {
     check_meddled(
         |cloud| cloud.vanish("fake:api", "s-dev-a-http"),
         &request(&service(|_| ())),
-        &["create fake:api/a: was removed by somebody else; protocol (none) -> \"http\"; \
-           target (none) -> (known after deploy)"],
+        &[
+            "create fake:api/a: was removed by somebody else; protocol (none) -> \"http\"; \
+           target (none) -> (known after deploy)",
+        ],
     );
 }
 
@@ -169,8 +201,11 @@ fn what_belongs_to_somebody_else_by_now_is_forgotten_and_not_deleted() {
 
 #[test]
 fn a_new_name_for_the_same_thing_does_not_touch_the_cloud() {
-    let mut wanted = FakeService::default();
-    wanted.bucket = Some(("here".to_owned(), "x".to_owned()));
+    let bucket = Some(("here".to_owned(), "x".to_owned()));
+    let wanted = FakeService {
+        bucket,
+        ..FakeService::default()
+    };
     let deployed = Deployed::new();
     mlfn_testkit::run(async {
         let bench = Bench::new(&deployed.twin, TestHost::new(1));
@@ -200,18 +235,35 @@ fn a_rollback_brings_back_the_code_without_sending_it() {
     mlfn_testkit::run(async {
         let bench = Bench::new(&deployed.twin, TestHost::new(1));
         bench.deploy(&request(&service(|_| ()))).await;
-        bench.deploy(&request(&service(|f| f.code = "two".to_owned()))).await;
-        let back = bench.with_engine(async |engine| engine.rollback(None).await).await;
+        bench
+            .deploy(&request(&service(|f| f.code = "two".to_owned())))
+            .await;
+        let back = bench
+            .with_engine(async |engine| engine.rollback(None).await)
+            .await;
         let back = back.expect("a way back");
         let plan = bench.plan(&back).await.expect("a plan");
         let lines: Vec<String> = plan.effective().map(line).collect();
         let found = "adopt fake:version/a: exists and has the tags of this service";
         assert!(lines.contains(&found.to_owned()), "{lines:#?}");
         let outcome = bench.apply(&plan, Freshness::State).await.expect("applies");
-        assert_eq!((outcome.status, outcome.deployment), (Status::Complete, Some(3)));
-        assert!(bench.plan(&request(&service(|_| ()))).await.expect("a plan").is_empty());
-        let again = bench.with_engine(async |engine| engine.rollback(None).await).await;
-        let Err(EngineError::NoDeployment { known, .. }) = again else { panic!("{again:?}") };
+        assert_eq!(
+            (outcome.status, outcome.deployment),
+            (Status::Complete, Some(3))
+        );
+        assert!(
+            bench
+                .plan(&request(&service(|_| ())))
+                .await
+                .expect("a plan")
+                .is_empty()
+        );
+        let again = bench
+            .with_engine(async |engine| engine.rollback(None).await)
+            .await;
+        let Err(EngineError::NoDeployment { known, .. }) = again else {
+            panic!("{again:?}")
+        };
         assert_eq!(known, [1, 2, 3]);
     });
 }
@@ -224,8 +276,11 @@ fn a_file_that_changed_since_the_plan_stops_the_deploy_before_it_begins() {
         let bench = Bench::new(&deployed.twin, TestHost::new(1));
         let plan = bench.plan(&request).await.expect("a plan");
         assert_eq!(plan.uploads, 6, "the code twice");
-        fs_err::write(deployed._folder.path().join("one"), "other").expect("writes");
-        let error = bench.apply(&plan, Freshness::State).await.expect_err("stops");
+        fs_err::write(deployed.folder.path().join("one"), "other").expect("writes");
+        let error = bench
+            .apply(&plan, Freshness::State)
+            .await
+            .expect_err("stops");
         assert!(matches!(error, EngineError::File { .. }), "{error:?}");
         assert!(deployed.twin.cloud.things().is_empty());
         let run = bench.run(&request, Faults::default()).await;
@@ -239,9 +294,15 @@ fn a_plan_of_another_version_is_refused() {
     let plan = question.expect("a plan");
     let text = String::from_utf8(plan_file::write(&plan).expect("bytes")).expect("text");
     assert_eq!(plan_file::read(text.as_bytes()).expect("a plan"), plan);
-    for other in [text.replace("\"format\": 1", "\"format\": 2"), text.replace("0.1.0", "0.0.9")] {
+    for other in [
+        text.replace("\"format\": 1", "\"format\": 2"),
+        text.replace("0.1.0", "0.0.9"),
+    ] {
         let error = plan_file::read(other.as_bytes()).expect_err("another version");
-        assert!(matches!(error, plan_file::PlanFileError::Version { .. }), "{error:?}");
+        assert!(
+            matches!(error, plan_file::PlanFileError::Version { .. }),
+            "{error:?}"
+        );
     }
     assert!(plan_file::read(&text.as_bytes()[..40]).is_err());
 }
@@ -274,7 +335,10 @@ fn check_problem(wanted: &[Resource], expected: &str) {
 fn mistakes_of_providers_are_told_to_their_authors() {
     let id = |name: &str| ResourceId::new("fake:role", name);
     let role = |name: &str| Resource::new(id(name), name);
-    check_problem(&[role("a"), role("a")], "there are two resources `fake:role/a`");
+    check_problem(
+        &[role("a"), role("a")],
+        "there are two resources `fake:role/a`",
+    );
     check_problem(
         &[role("a"), Resource::new(id("b"), "a")],
         "`fake:role/a` and `fake:role/b` are both called `a`",
@@ -292,7 +356,10 @@ fn mistakes_of_providers_are_told_to_their_authors() {
         "`fake:moon/a` is of a kind that `kinds` does not list",
     );
     check_problem(
-        &[role("a").with("policy", Value::output(&id("b"), "arn")), role("b").after(id("a"))],
+        &[
+            role("a").with("policy", Value::output(&id("b"), "arn")),
+            role("b").after(id("a")),
+        ],
         "`fake:role/a`, `fake:role/b` need each other",
     );
 }

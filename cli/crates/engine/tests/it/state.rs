@@ -35,7 +35,10 @@ fn a_state_that_is_cut_off_anywhere_is_recognised() {
     // Without the last line end it is whole.
     for length in 0..bytes.len() - 1 {
         let result = read(&bytes[..length], "x");
-        assert!(matches!(result, Err(StateError::Corrupt { .. })), "{length}: {result:?}");
+        assert!(
+            matches!(result, Err(StateError::Corrupt { .. })),
+            "{length}: {result:?}"
+        );
     }
 }
 
@@ -58,13 +61,27 @@ fn refused(bytes: &[u8]) -> StateError {
     let twin = FakeTwin::new(FakeCloud::in_memory(), std::path::Path::new("."));
     let store = MemoryStore::new();
     mlfn_testkit::run(async {
-        store.write(Document::State, bytes, None).await.expect("writes");
+        store
+            .write(Document::State, bytes, None)
+            .await
+            .expect("writes");
         let bench = Bench::new(&twin, TestHost::new(1)).with_store(store);
-        for request in [Request::remove(), Request::deploy(Vec::new(), Release::default())] {
+        for request in [
+            Request::remove(),
+            Request::deploy(Vec::new(), Release::default()),
+        ] {
             let run = bench.run(&request, Faults::default()).await;
-            assert!(matches!(run, Run::Ended(Err(EngineError::State(_)))), "{run:?}");
+            assert!(
+                matches!(run, Run::Ended(Err(EngineError::State(_)))),
+                "{run:?}"
+            );
         }
-        let found = bench.store.read(Document::State).await.expect("reads").expect("is there");
+        let found = bench
+            .store
+            .read(Document::State)
+            .await
+            .expect("reads")
+            .expect("is there");
         assert_eq!(found.bytes, bytes, "it was written over");
         let run = bench.run(&Request::remove(), Faults::default()).await;
         match run {
@@ -76,9 +93,18 @@ fn refused(bytes: &[u8]) -> StateError {
 
 #[test]
 fn what_cannot_be_understood_is_never_written_over() {
-    for garbage in ["", "{", "[]", "{\"format\": 1}", "{\"format\": 1, \"mlfn\": \"0.1.0\"}"] {
+    for garbage in [
+        "",
+        "{",
+        "[]",
+        "{\"format\": 1}",
+        "{\"format\": 1, \"mlfn\": \"0.1.0\"}",
+    ] {
         let error = refused(garbage.as_bytes());
-        assert!(matches!(error, StateError::Corrupt { .. }), "{garbage}: {error:?}");
+        assert!(
+            matches!(error, StateError::Corrupt { .. }),
+            "{garbage}: {error:?}"
+        );
         assert!(error.hint().is_some());
     }
     let newer = refused(br#"{"format": 2, "mlfn": "9.0.0", "new": {}}"#);

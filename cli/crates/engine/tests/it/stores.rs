@@ -14,12 +14,17 @@ use mlfn_testkit::TestHost;
 use object_store::memory::InMemory;
 
 /// Does something with an empty place of each kind.
-fn everywhere(check: impl AsyncFn(&dyn StateStore)) {
+fn everywhere(check: impl AsyncFn(&dyn StateStore) + Copy) {
     mlfn_testkit::run(async {
         let folder = tempfile::tempdir().expect("a folder");
         check(&MemoryStore::new()).await;
         check(&LocalStore::new(folder.path().join("a/b"))).await;
-        check(&RemoteStore::new(Arc::new(InMemory::new()), "memory://x", "iris/dev")).await;
+        check(&RemoteStore::new(
+            Arc::new(InMemory::new()),
+            "memory://x",
+            "iris/dev",
+        ))
+        .await;
         check(&Forgetful(MemoryStore::new())).await;
     });
 }
@@ -46,7 +51,9 @@ impl StateStore for Forgetful {
         let tag = self.0.write(document, bytes, expected).await?;
         match document {
             Document::State => Ok(tag),
-            Document::Lock => Err(StoreError::Moved { place: self.place(document) }),
+            Document::Lock => Err(StoreError::Moved {
+                place: self.place(document),
+            }),
         }
     }
 }
@@ -57,20 +64,37 @@ fn a_document_is_written_only_by_those_who_know_it() {
         let state = Document::State;
         assert_eq!(store.read(state).await.expect("reads"), None);
         let first = store.write(state, b"one", None).await.expect("writes");
-        moved(store.write(state, b"two", None).await);
+        moved(&store.write(state, b"two", None).await);
         let found = store.read(state).await.expect("reads").expect("is there");
-        assert_eq!((found.bytes.as_slice(), &found.tag), (b"one".as_slice(), &first));
-        let second = store.write(state, b"two", Some(&first)).await.expect("writes");
+        assert_eq!(
+            (found.bytes.as_slice(), &found.tag),
+            (b"one".as_slice(), &first)
+        );
+        let second = store
+            .write(state, b"two", Some(&first))
+            .await
+            .expect("writes");
         assert_ne!(first, second);
-        moved(store.write(state, b"three", Some(&first)).await);
-        assert_eq!(store.read(state).await.expect("reads").expect("is there").bytes, b"two");
+        moved(&store.write(state, b"three", Some(&first)).await);
+        assert_eq!(
+            store
+                .read(state)
+                .await
+                .expect("reads")
+                .expect("is there")
+                .bytes,
+            b"two"
+        );
         assert_eq!(store.read(Document::Lock).await.expect("reads"), None);
     });
 }
 
 #[track_caller]
-fn moved(result: Result<Tag, StoreError>) {
-    assert!(matches!(result, Err(StoreError::Moved { .. })), "{result:?}");
+fn moved(result: &Result<Tag, StoreError>) {
+    assert!(
+        matches!(result, Err(StoreError::Moved { .. })),
+        "{result:?}"
+    );
 }
 
 #[test]
@@ -80,7 +104,10 @@ fn a_place_that_fails_says_which() {
     fs_err::write(&file, "").expect("writes");
     let store = LocalStore::new(file.join("state"));
     mlfn_testkit::run(async {
-        let error = store.write(Document::State, b"", None).await.expect_err("no folder");
+        let error = store
+            .write(Document::State, b"", None)
+            .await
+            .expect_err("no folder");
         let expected = format!("cannot write `{}`", file.join("state/state.json").display());
         assert_eq!(error.to_string(), expected);
         let source: &BoxError = match &error {
@@ -92,14 +119,21 @@ fn a_place_that_fails_says_which() {
 }
 
 fn policy(patience: u64) -> LockPolicy {
-    LockPolicy { patience: Duration::from_secs(patience), ..LockPolicy::default() }
+    LockPolicy {
+        patience: Duration::from_secs(patience),
+        ..LockPolicy::default()
+    }
 }
 
 #[test]
 fn a_lock_is_held_by_one_and_tells_by_whom() {
     everywhere(async |store| {
         let host = TestHost::new(1);
-        let locksmith = Locksmith { store, host: &host, policy: &policy(0) };
+        let locksmith = Locksmith {
+            store,
+            host: &host,
+            policy: &policy(0),
+        };
         let lease = locksmith.take("alice", "deploy").await.expect("free");
         let error = locksmith.take("bob", "remove").await.expect_err("held");
         assert_eq!(
@@ -108,7 +142,7 @@ fn a_lock_is_held_by_one_and_tells_by_whom() {
                 "`{}` is locked by alice (deploy on test, process 1) since {}, until {}",
                 store.place(Document::Lock),
                 host.now(),
-                host.now().plus(Duration::from_secs(60)),
+                host.now().plus(Duration::from_mins(1)),
             )
         );
         assert!(error.hint().is_some());
@@ -122,14 +156,24 @@ fn a_lock_is_held_by_one_and_tells_by_whom() {
 fn a_lock_ends_with_its_time_or_its_process() {
     everywhere(async |store| {
         let host = TestHost::new(1);
-        let locksmith = Locksmith { store, host: &host, policy: &policy(0) };
+        let locksmith = Locksmith {
+            store,
+            host: &host,
+            policy: &policy(0),
+        };
         let _lost = locksmith.take("alice", "deploy").await.expect("free");
         host.sleep(Duration::from_secs(80)).await;
-        locksmith.take("bob", "deploy").await.expect_err("within the grace for other clocks");
+        locksmith
+            .take("bob", "deploy")
+            .await
+            .expect_err("within the grace for other clocks");
         host.sleep(Duration::from_secs(20)).await;
         let _lost = locksmith.take("bob", "deploy").await.expect("ended");
         host.restart();
-        locksmith.take("carol", "deploy").await.expect("the process has ended");
+        locksmith
+            .take("carol", "deploy")
+            .await
+            .expect("the process has ended");
     });
 }
 
@@ -137,12 +181,22 @@ fn a_lock_ends_with_its_time_or_its_process() {
 fn a_lock_that_is_kept_lasts_and_one_that_is_taken_away_is_noticed() {
     everywhere(async |store| {
         let host = TestHost::new(1);
-        let locksmith = Locksmith { store, host: &host, policy: &policy(0) };
+        let locksmith = Locksmith {
+            store,
+            host: &host,
+            policy: &policy(0),
+        };
         let mut lease = locksmith.take("alice", "deploy").await.expect("free");
         let others = async {
-            host.sleep(Duration::from_secs(600)).await;
-            locksmith.take("bob", "deploy").await.expect_err("still held");
-            locksmith.break_open().await.map(|lock| lock.map(|lock| lock.holder))
+            host.sleep(Duration::from_mins(10)).await;
+            locksmith
+                .take("bob", "deploy")
+                .await
+                .expect_err("still held");
+            locksmith
+                .break_open()
+                .await
+                .map(|lock| lock.map(|lock| lock.holder))
         };
         let (lost, _) = futures_util::future::join(locksmith.keep(&mut lease), others).await;
         assert!(matches!(lost, LockError::Lost { .. }), "{lost:?}");
@@ -156,7 +210,11 @@ fn a_lock_that_is_kept_lasts_and_one_that_is_taken_away_is_noticed() {
 fn somebody_patient_gets_the_lock_when_it_is_free() {
     everywhere(async |store| {
         let host = TestHost::new(1);
-        let locksmith = Locksmith { store, host: &host, policy: &policy(30) };
+        let locksmith = Locksmith {
+            store,
+            host: &host,
+            policy: &policy(30),
+        };
         let lease = locksmith.take("alice", "deploy").await.expect("free");
         let release = async {
             host.sleep(Duration::from_secs(10)).await;
@@ -166,6 +224,10 @@ fn somebody_patient_gets_the_lock_when_it_is_free() {
         let (released, taken) = futures_util::future::join(release, waiting).await;
         released.expect("gives back");
         taken.expect("gets it");
-        assert!(host.elapsed() < Duration::from_secs(15), "{:?}", host.elapsed());
+        assert!(
+            host.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            host.elapsed()
+        );
     });
 }
