@@ -6,9 +6,22 @@ use std::time::{Duration, SystemTime};
 use mlfn_core::{Digest, ProviderName};
 
 use crate::support::mlfn::Project;
+use crate::support::place::repository;
 use crate::support::unpacked::{Unpacked, archive_in};
 
-/// The digests of the packages for all platforms.
+/// A model that keeps its weights in other files, one of them in a folder of its own.
+fn external() -> Project {
+    let fixtures = repository().join("cli/crates/model/tests/fixtures");
+    let read = |name: &str| fs_err::read(fixtures.join(name)).expect("reads");
+    let manifest = "mlfn: 1\nservice: big\nmodels: { net: model.onnx }\n";
+    Project::empty()
+        .with_file("serverless.yaml", manifest)
+        .with_file("model.onnx", read("outside.onnx"))
+        .with_file("outside.data", read("outside.data"))
+        .with_file("outside/more.data", read("outside/more.data"))
+}
+
+/// The digests of all packages for all platforms, in every format.
 #[track_caller]
 fn digests(project: &Project, umask: &'static str, environment: &[(&str, &str)]) -> Vec<String> {
     let digest = |platform: ProviderName| {
@@ -26,10 +39,17 @@ fn digests(project: &Project, umask: &'static str, environment: &[(&str, &str)])
             command = command.env(name, value);
         }
         command.run().success();
-        let bytes = fs_err::read(archive_in(&folder, "zip")).expect("reads");
-        Digest::of(&bytes).to_string()
+        let formats: &[&str] = match platform {
+            ProviderName::Gcp => &["zip", "tar.gz"],
+            ProviderName::Aws | ProviderName::Azure => &["zip"],
+        };
+        let digest = |format: &&str| {
+            let bytes = fs_err::read(archive_in(&folder, format)).expect("reads");
+            Digest::of(&bytes).to_string()
+        };
+        formats.iter().map(digest).collect::<Vec<_>>()
     };
-    ProviderName::ALL.into_iter().map(digest).collect()
+    ProviderName::ALL.into_iter().flat_map(digest).collect()
 }
 
 /// Gives all files of a project this age.
@@ -38,7 +58,9 @@ fn age(folder: &Path, age: Duration) {
     let time = SystemTime::now() - age;
     for entry in fs_err::read_dir(folder).expect("lists") {
         let path = entry.expect("lists").path();
-        if path.is_file() {
+        if path.is_dir() {
+            self::age(&path, age);
+        } else {
             let file = fs_err::File::options()
                 .write(true)
                 .open(path)
@@ -48,11 +70,12 @@ fn age(folder: &Path, age: Duration) {
     }
 }
 
-#[test]
-fn two_packagings_on_different_days_in_different_places_are_equal() {
-    let here = Project::copy_of("iris");
+#[track_caller]
+fn check_equal(project: fn() -> Project) {
+    let here = project();
     let one = digests(&here, "022", &[("TZ", "UTC"), ("LC_ALL", "C.UTF-8")]);
-    let there = Project::copy_of("iris");
+    assert_eq!(one.len(), 4);
+    let there = project();
     age(&there.folder(), Duration::from_hours(24 * 400));
     let other = digests(
         &there,
@@ -62,6 +85,67 @@ fn two_packagings_on_different_days_in_different_places_are_equal() {
     assert_eq!(one, other);
     let again = digests(&here, "022", &[]);
     assert_eq!(one, again, "a second packaging in the same place");
+}
+
+#[test]
+fn two_packagings_on_different_days_in_different_places_are_equal() {
+    check_equal(|| Project::copy_of("iris"));
+}
+
+#[test]
+fn so_are_those_of_models_with_weights_in_other_files() {
+    check_equal(external);
+    let package = Unpacked::from(&external(), ProviderName::Azure);
+    for path in ["model/outside.data", "model/outside/more.data"] {
+        let packed = fs_err::read(package.root().join(path)).expect("is in the package");
+        let path = path.replace("model/", "");
+        let original = fs_err::read(external().folder().join(path)).expect("reads");
+        assert!(packed == original, "the weights change");
+    }
+}
+
+/// Bytes that do not compress, the same each time.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..length.div_ceil(8)).flat_map(|_| next()).collect()
+}
+
+#[test]
+fn a_package_that_is_too_large_for_a_request_goes_by_way_of_a_bucket() {
+    let project = external().with_file("outside.data", noise(60 << 20));
+    let output = project.mlfn(["package"]).run().success();
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    let line = |start: &str| lines.iter().find(|line| line.starts_with(start));
+    let is = |start: &str, end: &str| line(start).is_some_and(|line| line.ends_with(end));
+    assert!(is("direct zip", "MiB too large"), "{output}");
+    assert!(is("bucket", "used"), "{output}");
+}
+
+#[test]
+fn a_package_that_is_too_large_for_a_cloud_is_refused_with_advice() {
+    let project = external();
+    let weights = project.folder().join("outside.data");
+    let weights = fs_err::OpenOptions::new().write(true).open(weights);
+    let weights = weights.expect("opens");
+    // Without writing them: most file systems keep no zeros.
+    weights.set_len(260 << 20).expect("grows");
+    project
+        .mlfn(["package"])
+        .run()
+        .code(1)
+        .stderr_has("`net` is too large for aws: `direct zip` takes files of 250 MiB, and this is 40.1 MiB over it")
+        .stderr_has("The model is 260.1 MiB of it: make it smaller (float16 weights halve it")
+        .stderr_has("or choose a provider or engine that takes more");
+    project
+        .mlfn(["package", "--platform", "gcp"])
+        .run()
+        .success();
 }
 
 #[test]
