@@ -64,6 +64,20 @@ pub enum HttpMethod {
     Any,
 }
 
+impl HttpMethod {
+    /// The name in requests, e.g. `POST`; `ANY` for every method.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Any => "ANY",
+        }
+    }
+}
+
 /// Who may call an HTTP trigger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

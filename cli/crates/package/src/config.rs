@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mlfn_core::{Function, HttpMethod, PackageSpec, Service, Trigger};
+use mlfn_core::{Function, PackageSpec, Service, Trigger};
 use mlfn_model::Model;
 use mlfn_shim_contract::{CONFIG_FORMAT, InputConfig, OutputConfig, Route, ShimConfig};
 
@@ -56,21 +56,10 @@ fn inputs(function: &Function, model: &Model) -> BTreeMap<String, InputConfig> {
 fn routes(function: &Function) -> Vec<Route> {
     let route = |trigger: &Trigger| match trigger {
         Trigger::Http(http) => Some(Route {
-            method: method(http.method).to_owned(),
+            method: http.method.as_str().to_owned(),
             path: http.path.clone(),
         }),
         _ => None,
     };
     function.triggers.iter().filter_map(route).collect()
-}
-
-fn method(method: HttpMethod) -> &'static str {
-    match method {
-        HttpMethod::Get => "GET",
-        HttpMethod::Post => "POST",
-        HttpMethod::Put => "PUT",
-        HttpMethod::Patch => "PATCH",
-        HttpMethod::Delete => "DELETE",
-        HttpMethod::Any => "ANY",
-    }
 }
