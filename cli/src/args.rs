@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use mlfn_core::Seconds;
 
 /// Machine-learning models on AWS Lambda, Azure Functions and Google Cloud from one file
 #[derive(Debug, Parser)]
@@ -17,7 +18,8 @@ use clap_complete::Shell;
 )]
 #[command(
     after_help = "Every option can be set as MLFN_<OPTION>, e.g. MLFN_STAGE=prod. Exit codes: \
-    0 ok, 1 failure, 3 invalid manifest, 64 usage, 130 interrupted."
+    0 ok, 1 failure, 2 `plan --detailed-exitcode` with changes, 3 invalid manifest, 4 locked, \
+    5 not signed in or not allowed, 6 partly done, 64 usage, 130 interrupted."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -49,7 +51,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long = "param", global = true, env = "MLFN_PARAM", hide_env = true)]
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) params: Vec<String>,
-    /// The cloud, instead of the manifest's: aws, azure or gcp
+    /// Where it runs, instead of the manifest's: aws, azure, gcp, or local for this machine
     #[arg(
         long,
         global = true,
@@ -58,6 +60,15 @@ pub(crate) struct GlobalArgs {
         value_name = "NAME"
     )]
     pub(crate) provider: Option<String>,
+    /// Run on this machine, which imitates that cloud: aws, azure or gcp
+    #[arg(
+        long = "as",
+        global = true,
+        env = "MLFN_AS",
+        hide_env = true,
+        value_name = "NAME"
+    )]
+    pub(crate) imitate: Option<String>,
     /// Write the result as JSON, for programs
     #[arg(long, global = true, env = "MLFN_JSON", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
@@ -85,7 +96,19 @@ pub(crate) enum Command {
     Validate(ValidateArgs),
     Inspect(InspectArgs),
     Package(PackageArgs),
+    #[command(visible_alias = "diff")]
+    Plan(PlanArgs),
+    Deploy(DeployArgs),
     Invoke(InvokeArgs),
+    #[command(visible_alias = "outputs")]
+    Info(InfoArgs),
+    Logs(LogsArgs),
+    Rollback(RollbackArgs),
+    #[command(visible_aliases = ["destroy", "delete"])]
+    Remove(RemoveArgs),
+    State(StateArgs),
+    #[command(hide = true)]
+    LocalCloud(LocalCloudArgs),
     Doctor(DoctorArgs),
     Schema(SchemaArgs),
     Completion(CompletionArgs),
@@ -157,6 +180,25 @@ pub(crate) struct InvokeArgs {
         conflicts_with = "path"
     )]
     pub(crate) data: Option<String>,
+    /// An input of the model: JSON, or a tensor in a file of `NumPy`; may be repeated
+    #[arg(
+        long = "input",
+        env = "MLFN_INPUT",
+        hide_env = true,
+        value_name = "NAME=JSON|NAME=@FILE.npy"
+    )]
+    #[arg(conflicts_with_all = ["data", "path"])]
+    pub(crate) inputs: Vec<String>,
+    /// Wait for the answer, only hand the request over, or only see whether one may
+    #[arg(
+        long = "type",
+        env = "MLFN_TYPE",
+        hide_env = true,
+        value_enum,
+        ignore_case = true
+    )]
+    #[arg(default_value = "RequestResponse", conflicts_with = "local")]
+    pub(crate) kind: InvocationType,
     /// A file that holds the request; `-` is stdin
     #[arg(short, long, env = "MLFN_PATH", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) path: Option<PathBuf>,
@@ -167,12 +209,146 @@ pub(crate) struct InvokeArgs {
     pub(crate) parts: PartsArgs,
 }
 
+/// Show what a deploy would do, and change nothing
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Save the plan, to be applied with `mlfn deploy --plan`
+    #[arg(short, long, env = "MLFN_OUT", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+    /// Exit with 2 if something would be changed
+    #[arg(long, env = "MLFN_DETAILED_EXITCODE", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) detailed_exitcode: bool,
+    #[command(flatten)]
+    pub(crate) drift: DriftArgs,
+    #[command(flatten)]
+    pub(crate) build: BuildArgs,
+}
+
+/// What is done about changes that somebody else made.
+#[derive(Debug, Args)]
+pub(crate) struct DriftArgs {
+    /// Leave what was changed outside of mlfn as it is
+    #[arg(long, env = "MLFN_KEEP_DRIFT", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) keep_drift: bool,
+}
+
+/// How long to wait for somebody else.
+#[derive(Debug, Args)]
+pub(crate) struct LockArgs {
+    /// Wait that long for another run that holds the lock, e.g. 5m [default: do not wait]
+    #[arg(long, env = "MLFN_LOCK_TIMEOUT", hide_env = true, value_name = "TIME")]
+    pub(crate) lock_timeout: Option<Seconds>,
+}
+
+/// Bring the cloud to what the manifest says
+#[derive(Debug, Args)]
+pub(crate) struct DeployArgs {
+    /// Apply this plan of `mlfn plan --out`, if it still holds
+    #[arg(long, env = "MLFN_PLAN", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["dry_run", "keep_drift"])]
+    pub(crate) plan: Option<PathBuf>,
+    /// Only show what would be done, as `mlfn plan`
+    #[arg(long, env = "MLFN_DRY_RUN", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) drift: DriftArgs,
+    #[command(flatten)]
+    pub(crate) lock: LockArgs,
+    #[command(flatten)]
+    pub(crate) build: BuildArgs,
+}
+
+/// Show what is deployed: endpoints, versions, and the state of each resource
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {}
+
+/// Show the log of a function
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The function; may be left out if there is only one
+    pub(crate) function: Option<String>,
+    /// Go on as it grows, until Ctrl-C
+    #[arg(short, long, env = "MLFN_TAIL", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) tail: bool,
+    /// Only what is not older, e.g. 5h or 10m
+    #[arg(long, env = "MLFN_SINCE", hide_env = true, value_name = "TIME")]
+    pub(crate) since: Option<Seconds>,
+    /// Only lines that contain this text
+    #[arg(long, env = "MLFN_FILTER", hide_env = true, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+}
+
+/// Bring an earlier deployment back, models included
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// The number of the deployment, as `mlfn info` shows it [default: the one before]
+    #[arg(long, env = "MLFN_TO", hide_env = true, value_name = "NUMBER")]
+    pub(crate) to: Option<u64>,
+    #[command(flatten)]
+    pub(crate) lock: LockArgs,
+}
+
+/// Remove everything that was deployed
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    #[command(flatten)]
+    pub(crate) lock: LockArgs,
+}
+
+/// Answer for the local cloud in the current folder
+#[derive(Debug, Args)]
+pub(crate) struct LocalCloudArgs {}
+
+/// Look at the record of what is deployed
+#[derive(Debug, Args)]
+pub(crate) struct StateArgs {
+    #[command(subcommand)]
+    pub(crate) command: StateCommand,
+}
+
+/// What can be done with the record.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// List the resources that are recorded
+    List,
+    /// Show everything that is recorded of a resource
+    Show {
+        /// The resource, e.g. aws:function/classifier
+        resource: String,
+    },
+    /// Take the lock away from a run that has ended without giving it back
+    Unlock,
+    /// Write the record itself to stdout, e.g. for a copy
+    Pull,
+}
+
+/// How a function is called, in the words of Lambda.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InvocationType {
+    /// Wait for the answer
+    #[value(name = "RequestResponse")]
+    RequestResponse,
+    /// Hand the request over
+    #[value(name = "Event")]
+    Event,
+    /// See whether one may call it
+    #[value(name = "DryRun")]
+    DryRun,
+}
+
 /// What a package is made of besides the model.
 #[derive(Debug, Args)]
 pub(crate) struct PartsArgs {
     /// The cloud whose package and protocol are used, instead of the manifest's: aws, azure or gcp
     #[arg(long, env = "MLFN_PLATFORM", hide_env = true, value_name = "NAME")]
     pub(crate) platform: Option<String>,
+    #[command(flatten)]
+    pub(crate) build: BuildArgs,
+}
+
+/// Where the parts of a package come from.
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
     /// A shim of your own, e.g. for another processor [default: the one in this program]
     #[arg(long, env = "MLFN_SHIM", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) shim: Option<PathBuf>,

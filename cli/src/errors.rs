@@ -1,7 +1,12 @@
 //! Errors of the command line itself, and which exit status belongs to which error of the others.
 
+use std::error::Error;
 use std::fmt::Display;
 
+use mlfn_core::{Failure, ProviderError};
+use mlfn_engine::plan_file::PlanFileError;
+use mlfn_engine::state::LockError;
+use mlfn_engine::{EngineError, StateError};
 use mlfn_manifest::LoadError;
 use mlfn_model::ModelError;
 use mlfn_onnxruntime::FetchError;
@@ -47,7 +52,33 @@ impl CommandError {
 
 /// How the program ends after this error.
 pub(crate) fn status(error: &anyhow::Error) -> ExitStatus {
-    own(error).map_or(ExitStatus::Failure, |own| own.status)
+    let known = |cause: &(dyn Error + 'static)| {
+        let own = cause.downcast_ref().map(|own: &CommandError| own.status);
+        own.or_else(|| cause.downcast_ref().and_then(of_engine))
+            .or_else(|| cause.downcast_ref().and_then(of_lock))
+            .or_else(|| cause.downcast_ref().and_then(of_provider))
+    };
+    error.chain().find_map(known).unwrap_or(ExitStatus::Failure)
+}
+
+fn of_engine(error: &EngineError) -> Option<ExitStatus> {
+    match error {
+        EngineError::Lock(error) => of_lock(error),
+        error => error.provider().and_then(of_provider),
+    }
+}
+
+fn of_lock(error: &LockError) -> Option<ExitStatus> {
+    matches!(error, LockError::Held { .. }).then_some(ExitStatus::Locked)
+}
+
+/// Of what a cloud refused.
+pub(crate) fn of_provider(error: &ProviderError) -> Option<ExitStatus> {
+    let is_about_rights = matches!(
+        error.failure,
+        Failure::PermissionDenied { .. } | Failure::Unauthenticated { .. }
+    );
+    is_about_rights.then_some(ExitStatus::Unauthorized)
 }
 
 /// What to do about it, as far as the messages do not say it already.
@@ -57,6 +88,17 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
             .downcast_ref()
             .and_then(|error: &CommandError| error.hint.clone());
         own.or_else(|| cause.downcast_ref().and_then(PackageError::help))
+            .or_else(|| cause.downcast_ref().and_then(EngineError::hint))
+            .or_else(|| cause.downcast_ref().and_then(StateError::hint))
+            .or_else(|| cause.downcast_ref().and_then(ProviderError::hint))
+            .or_else(|| {
+                let hint = cause.downcast_ref().and_then(LockError::hint);
+                hint.map(str::to_owned)
+            })
+            .or_else(|| {
+                let hint = cause.downcast_ref().map(PlanFileError::hint);
+                hint.map(str::to_owned)
+            })
             .or_else(|| cause.downcast_ref().map(FetchError::hint))
             .or_else(|| cause.downcast_ref().map(ModelError::hint))
             .or_else(|| {
@@ -64,6 +106,14 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
                     .downcast_ref()
                     .map(|error: &LoadError| error.hint().to_owned())
             })
+    })
+}
+
+/// The cloud's name for the call that failed, which its support asks for.
+pub(crate) fn request_id(error: &anyhow::Error) -> Option<&str> {
+    error.chain().find_map(|cause| {
+        let provider = cause.downcast_ref::<ProviderError>();
+        provider.and_then(|error| error.request_id.as_deref())
     })
 }
 
@@ -75,10 +125,6 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, candidate)| candidate)
-}
-
-fn own(error: &anyhow::Error) -> Option<&CommandError> {
-    error.chain().find_map(|cause| cause.downcast_ref())
 }
 
 #[cfg(test)]

@@ -11,10 +11,14 @@
 //! - `report/` shows results, to people or to programs; `printer.rs` owns the two streams.
 //! - This file puts them together, and prints an error (`errors.rs`) once.
 
+mod archives;
 mod args;
 mod commands;
+mod deployment;
 mod doctor;
 mod errors;
+mod lambda;
+mod local;
 mod pipeline;
 mod printer;
 mod registry;
@@ -23,6 +27,8 @@ mod scaffold;
 mod settings;
 mod shim;
 mod status;
+mod stop;
+mod tensor_file;
 
 use std::process::ExitCode;
 
@@ -35,9 +41,12 @@ use crate::args::{Cli, Command};
 use crate::printer::{Printer, Verbosity};
 use crate::report::Report;
 use crate::settings::{
-    CompletionSettings, DoctorSettings, Environment, GlobalSettings, InitSettings, InspectSettings,
-    InvokeSettings, PackageSettings, UserFile, ValidateSettings,
+    CompletionSettings, DeploySettings, DoctorSettings, Environment, GlobalSettings, InfoSettings,
+    InitSettings, InspectSettings, InvokeSettings, LocalCloudSettings, LogsSettings,
+    PackageSettings, PlanSettings, RemoveSettings, RollbackSettings, StateSettings, UserFile,
+    ValidateSettings,
 };
+use crate::stop::Stop;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -105,11 +114,20 @@ fn run(command: Command, global: GlobalSettings, printer: Printer) -> anyhow::Re
         .build()
         .context("cannot start the asynchronous runtime")?;
     let status = runtime.block_on(async {
-        tokio::select! {
-            // Signals are caught before anything starts.
-            biased;
-            () = interrupted() => Ok(ExitStatus::Interrupted),
-            status = dispatch(command, global, printer) => status,
+        let stop = Stop::default();
+        let mut work = std::pin::pin!(dispatch(command, global, printer, &stop));
+        loop {
+            tokio::select! {
+                // Signals are caught before anything starts.
+                biased;
+                () = interrupted() => {
+                    if !stop.ask() {
+                        return Ok(ExitStatus::Interrupted);
+                    }
+                    printer.note("stopping after the calls in flight; once more stops at once");
+                }
+                status = &mut work => return status,
+            }
         }
     });
     // What still runs has nothing that must be finished: files are moved into place when complete.
@@ -121,12 +139,45 @@ async fn dispatch(
     command: Command,
     global: GlobalSettings,
     printer: Printer,
+    stop: &Stop,
 ) -> anyhow::Result<ExitStatus> {
     let report = report::choose(global.json, printer);
     match command {
+        Command::Plan(args) => {
+            let settings = PlanSettings::resolve(args, global)?;
+            commands::plan::plan(settings, report, printer).await
+        }
+        Command::Deploy(args) => {
+            let settings = DeploySettings::resolve(args, global)?;
+            commands::deploy::deploy(settings, report, printer, stop).await
+        }
+        Command::Info(args) => {
+            let settings = InfoSettings::resolve(&args, global);
+            commands::info::info(settings, &*report).await
+        }
+        Command::Rollback(args) => {
+            let settings = RollbackSettings::resolve(&args, global);
+            commands::rollback::rollback(settings, &*report, printer, stop).await
+        }
+        Command::Remove(args) => {
+            let settings = RemoveSettings::resolve(&args, global);
+            commands::remove::remove(settings, &*report, printer, stop).await
+        }
         Command::Invoke(args) => {
             let settings = InvokeSettings::resolve(args, global)?;
             commands::invoke::invoke(settings, printer).await
+        }
+        Command::Logs(args) => {
+            let settings = LogsSettings::resolve(args, global);
+            commands::logs::logs(settings, &*report).await
+        }
+        Command::LocalCloud(args) => {
+            let settings = LocalCloudSettings::resolve(&args, &global);
+            commands::local_cloud::local_cloud(settings, stop).await
+        }
+        Command::State(args) => {
+            let settings = StateSettings::resolve(args, global);
+            commands::state::state(settings, &*report, printer).await
         }
         command => tokio::task::spawn_blocking(move || {
             dispatch_blocking(command, global, printer, &*report)
@@ -169,7 +220,15 @@ fn dispatch_blocking(
             settings::resolve_version(&args);
             commands::version::version(report)
         }
-        Command::Invoke(_) => Ok(ExitStatus::Ok),
+        Command::Plan(_)
+        | Command::Deploy(_)
+        | Command::Info(_)
+        | Command::Rollback(_)
+        | Command::Remove(_)
+        | Command::Invoke(_)
+        | Command::LocalCloud(_)
+        | Command::Logs(_)
+        | Command::State(_) => Ok(ExitStatus::Ok),
     }
 }
 

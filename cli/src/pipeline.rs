@@ -2,26 +2,31 @@
 //! package its functions.
 
 use std::cell::RefCell;
+use std::io;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use mlfn_core::{Diagnostic, Function, Provider, Service};
+use mlfn_engine::state::LocalStore;
 use mlfn_manifest::{LoadOptions, Source};
 use mlfn_onnxruntime::{Candidate, Options, Platform, Progress};
 use mlfn_package::{BuildOptions, Built, Formats, PackageError};
 use tempfile::TempDir;
 
+use crate::archives;
 use crate::errors::{CommandError, nearest};
 use crate::printer::Printer;
 use crate::registry;
 use crate::report::Report;
-use crate::settings::{ManifestSettings, PartsSettings};
+use crate::settings::{LOCAL, ManifestSettings, PartsSettings, Target};
 use crate::shim::ShimPlace;
 
 /// A manifest, and everything that is wrong with it.
 pub(crate) struct Verdict {
     /// What it says, unless it is too wrong to tell.
     pub(crate) service: Option<Service>,
+    /// Whether this machine stands for the cloud.
+    pub(crate) local: bool,
     /// What is wrong with it, and what may be.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Its text.
@@ -49,6 +54,10 @@ impl Verdict {
 pub(crate) struct Checked {
     pub(crate) service: Service,
     pub(crate) provider: &'static dyn Provider,
+    /// Whether this machine stands for the cloud.
+    pub(crate) local: bool,
+    /// What has to be typed after a verb to mean the same.
+    pub(crate) flags: String,
     pub(crate) source: Source,
     /// The folder of the manifest.
     pub(crate) folder: PathBuf,
@@ -67,7 +76,7 @@ pub(crate) fn judge(settings: &ManifestSettings) -> anyhow::Result<Verdict> {
         folder: PathBuf::from("."),
         file: settings.file.clone(),
         stage: settings.stage.clone(),
-        provider: settings.provider,
+        provider: settings.target.cloud,
         region: settings.region.clone(),
         params: settings.params.clone(),
         environment: &|name| settings.environment.get(name),
@@ -79,8 +88,11 @@ pub(crate) fn judge(settings: &ManifestSettings) -> anyhow::Result<Verdict> {
     if let Some(service) = &service {
         diagnostics.extend(registry::provider(service.provider).check(service));
     }
+    let Target { cloud, local } = settings.target;
     Ok(Verdict {
         service,
+        // Who names a cloud on the command line does not mean the manifest's place.
+        local: local || (loaded.local && cloud.is_none()),
         diagnostics,
         source: loaded.source,
         folder: loaded.folder,
@@ -99,6 +111,8 @@ pub(crate) fn check(
     }
     Ok(verdict.service.map(|service| Checked {
         provider: registry::provider(service.provider),
+        local: verdict.local,
+        flags: settings.flags(),
         service,
         source: verdict.source,
         folder: verdict.folder,
@@ -147,8 +161,55 @@ fn with_default_region(mut service: Service, settings: &ManifestSettings) -> Ser
 impl Checked {
     /// Where archives go unless the user says otherwise.
     pub(crate) fn package_folder(&self) -> PathBuf {
+        self.own_folder().join("package")
+    }
+
+    /// Where the record of what is deployed lies: each place and stage has its own.
+    pub(crate) fn state_store(&self) -> LocalStore {
+        LocalStore::new(self.state_folder())
+    }
+
+    /// Archives that are or were deployed.
+    pub(crate) fn release_folder(&self) -> PathBuf {
+        self.own_folder().join("release")
+    }
+
+    /// What plans and states call the place where it runs.
+    pub(crate) fn place_name(&self) -> &'static str {
+        if self.local {
+            return LOCAL;
+        }
+        self.service.provider.as_str()
+    }
+
+    /// Where its packages run.
+    pub(crate) fn place(&self) -> Place {
+        if self.local {
+            Place::Here
+        } else {
+            Place::Cloud
+        }
+    }
+
+    /// Removes the record of what is deployed, because nothing is.
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        let folder = self.state_folder();
+        archives::if_there(fs_err::remove_dir_all(&folder))?;
+        // Those above are of all stages, and of all places.
+        let mut above = folder.ancestors().skip(1).take(2);
+        above.try_for_each(archives::remove_if_empty)?;
+        archives::remove_if_empty(&self.own_folder().join("local"))
+    }
+
+    fn state_folder(&self) -> PathBuf {
+        let folder = self.own_folder().join("state").join(self.place_name());
+        folder.join(self.service.stage.as_str())
+    }
+
+    /// What mlfn keeps beside the manifest.
+    pub(crate) fn own_folder(&self) -> PathBuf {
         let folder = self.folder.strip_prefix(".").unwrap_or(&self.folder);
-        folder.join(".mlfn").join("package")
+        folder.join(".mlfn")
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use indicatif::ProgressBar;
+use indicatif::{MultiProgress, ProgressBar};
 
 use crate::errors;
 use crate::settings::Environment;
@@ -141,6 +141,12 @@ impl Printer {
         Progress(None)
     }
 
+    /// Room for several things that go on at once; none where nothing can move.
+    pub(crate) fn tree(self) -> Option<MultiProgress> {
+        let moves = self.animated && self.verbosity >= Verbosity::Normal;
+        moves.then(MultiProgress::new)
+    }
+
     /// Asks a question that is answered with yes or no; no if nobody answers.
     #[expect(clippy::unused_self, reason = "only who has a printer may ask")]
     pub(crate) fn confirm(self, question: &str) -> io::Result<bool> {
@@ -204,6 +210,9 @@ fn chain(error: &anyhow::Error, palette: Palette) -> String {
     let mut lines = vec![format!("{red}error{red:#}: {error}")];
     let causes = error.chain().skip(1);
     lines.extend(causes.map(|cause| format!("  because: {}", indent(&cause.to_string()))));
+    if let Some(id) = errors::request_id(error) {
+        lines.push(format!("  request id: {id}"));
+    }
     if let Some(advice) = errors::hint(error) {
         lines.push(format!("\n{hint}hint{hint:#}: {advice}"));
     }

@@ -4,7 +4,9 @@
 //! Every `resolve` takes its struct of arguments apart without `..`, so that a new flag does not
 //! compile before it is handled here.
 
+mod deploy;
 mod environment;
+mod invoke;
 mod user_file;
 
 use std::collections::BTreeMap;
@@ -15,16 +17,27 @@ use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
 use mlfn_core::{ProviderName, StageName};
 
+pub(crate) use self::deploy::{
+    DeploySettings, How, InfoSettings, LocalCloudSettings, LogsSettings, PlanSettings,
+    RemoveSettings, RollbackSettings, StateSettings,
+};
 pub(crate) use self::environment::Environment;
+pub(crate) use self::invoke::{InputSource, InvocationType, InvokeSettings, RequestSource};
 pub(crate) use self::user_file::UserFile;
 
 use crate::args::{
-    CompletionArgs, DoctorArgs, GlobalArgs, InitArgs, InspectArgs, InvokeArgs, PackageArgs,
+    BuildArgs, CompletionArgs, DoctorArgs, GlobalArgs, InitArgs, InspectArgs, PackageArgs,
     PartsArgs, SchemaArgs, ValidateArgs, VersionArgs,
 };
 use crate::errors::CommandError;
 use crate::printer::Verbosity;
 use crate::shim::ShimSource;
+
+/// The stage unless somebody says otherwise.
+const DEFAULT_STAGE: &str = "dev";
+
+/// The provider that is this machine.
+pub(crate) const LOCAL: &str = "local";
 
 /// What every verb has.
 #[derive(Debug, Clone)]
@@ -61,8 +74,8 @@ pub(crate) struct ManifestSettings {
     pub(crate) file: Option<PathBuf>,
     /// The stage.
     pub(crate) stage: StageName,
-    /// Instead of the manifest's.
-    pub(crate) provider: Option<ProviderName>,
+    /// Where it runs, instead of the manifest's place.
+    pub(crate) target: Target,
     /// Instead of the manifest's.
     pub(crate) region: Option<String>,
     /// Where the manifest and the flags name no region.
@@ -71,6 +84,77 @@ pub(crate) struct ManifestSettings {
     pub(crate) params: BTreeMap<String, String>,
     /// The variables.
     pub(crate) environment: Environment,
+}
+
+/// Where things run, as far as the user says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Target {
+    /// The cloud that is used or, on this machine, imitated; none for the manifest's.
+    pub(crate) cloud: Option<ProviderName>,
+    /// On this machine.
+    pub(crate) local: bool,
+}
+
+impl Target {
+    /// Of `--provider` and `--as`.
+    fn resolve(provider: Option<&str>, imitate: Option<&str>) -> Result<Self, CommandError> {
+        let is_local = provider == Some(LOCAL);
+        let named = provider.filter(|_| !is_local).map(parse_provider);
+        let imitated = imitate.map(parse_cloud).transpose()?;
+        match (named.transpose()?, imitated) {
+            (Some(named), Some(_)) => Err(CommandError::usage(format!(
+                "`--as` is for this machine, and `--provider {named}` is not"
+            ))
+            .hint("use `--provider local`, or leave it out")),
+            (named, imitated) => Ok(Self {
+                cloud: named.or(imitated),
+                local: is_local || imitated.is_some(),
+            }),
+        }
+    }
+}
+
+impl ManifestSettings {
+    /// What has to be typed after a verb to mean the same manifest, stage and place.
+    pub(crate) fn flags(&self) -> String {
+        let mut flags = Vec::new();
+        let mut add = |flag: &str, value: &str| flags.push(format!(" {flag} {}", quoted(value)));
+        if let Some(file) = &self.file {
+            add("-c", &file.display().to_string());
+        }
+        if self.stage.as_str() != DEFAULT_STAGE {
+            add("-s", self.stage.as_str());
+        }
+        if self.target.local {
+            add("--provider", LOCAL);
+        }
+        if let Some(cloud) = self.target.cloud {
+            add(
+                if self.target.local {
+                    "--as"
+                } else {
+                    "--provider"
+                },
+                cloud.as_str(),
+            );
+        }
+        if let Some(region) = &self.region {
+            add("-r", region);
+        }
+        for (key, value) in &self.params {
+            add("--param", &format!("{key}={value}"));
+        }
+        flags.concat()
+    }
+}
+
+/// As a shell reads it back.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 impl GlobalSettings {
@@ -87,6 +171,7 @@ impl GlobalSettings {
             region,
             params,
             provider,
+            imitate,
             json,
             yes,
             non_interactive,
@@ -103,7 +188,7 @@ impl GlobalSettings {
             manifest: ManifestSettings {
                 file: config,
                 stage: parse_stage(stage.or(user.stage))?,
-                provider: provider.as_deref().map(parse_provider).transpose()?,
+                target: Target::resolve(provider.as_deref(), imitate.as_deref())?,
                 region,
                 default_regions: user.region,
                 params: params
@@ -132,15 +217,19 @@ pub(crate) struct PartsSettings {
 impl PartsSettings {
     /// Also puts `--platform` where `--provider` is.
     fn resolve(args: PartsArgs, manifest: &mut ManifestSettings) -> anyhow::Result<Self> {
-        let PartsArgs {
-            platform,
+        let PartsArgs { platform, build } = args;
+        if let Some(platform) = platform {
+            manifest.target.cloud = Some(parse_cloud(&platform)?);
+        }
+        Self::of_build(build, manifest)
+    }
+
+    fn of_build(args: BuildArgs, manifest: &ManifestSettings) -> anyhow::Result<Self> {
+        let BuildArgs {
             shim,
             onnxruntime,
             offline,
         } = args;
-        if let Some(platform) = platform {
-            manifest.provider = Some(parse_provider(&platform)?);
-        }
         let theirs = manifest.environment.get("ORT_DYLIB_PATH");
         Ok(Self {
             shim: ShimSource::new(shim),
@@ -179,7 +268,7 @@ impl InitSettings {
             folder: folder.unwrap_or_default(),
             template,
             model,
-            provider: global.manifest.provider.unwrap_or(ProviderName::Aws),
+            provider: global.manifest.target.cloud.unwrap_or(ProviderName::Aws),
             ci,
             overwrite: if force {
                 Questions::Yes
@@ -247,55 +336,6 @@ impl PackageSettings {
     }
 }
 
-/// Of `mlfn invoke`.
-#[derive(Debug)]
-pub(crate) struct InvokeSettings {
-    pub(crate) manifest: ManifestSettings,
-    pub(crate) function: Option<String>,
-    pub(crate) local: bool,
-    pub(crate) request: RequestSource,
-    pub(crate) show_log: bool,
-    pub(crate) parts: PartsSettings,
-}
-
-/// Where a request comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum RequestSource {
-    /// The command line.
-    Given(String),
-    /// A file.
-    File(PathBuf),
-    /// Whatever is piped in; the manifest's example if that is nothing.
-    StdinOrExample,
-    /// What is piped in.
-    Stdin,
-    /// The manifest.
-    Example,
-}
-
-impl InvokeSettings {
-    pub(crate) fn resolve(args: InvokeArgs, global: GlobalSettings) -> anyhow::Result<Self> {
-        let InvokeArgs {
-            function,
-            local,
-            data,
-            path,
-            log,
-            parts,
-        } = args;
-        let mut manifest = global.manifest;
-        let parts = PartsSettings::resolve(parts, &mut manifest)?;
-        Ok(Self {
-            manifest,
-            function,
-            local,
-            request: request_source(data, path, io::stdin().is_terminal()),
-            show_log: log || global.verbosity == Verbosity::Verbose,
-            parts,
-        })
-    }
-}
-
 /// Of `mlfn doctor`.
 #[derive(Debug)]
 pub(crate) struct DoctorSettings {
@@ -352,13 +392,21 @@ fn verbosity(verbose: bool, quiet: bool) -> Verbosity {
 }
 
 fn parse_stage(stage: Option<String>) -> Result<StageName, CommandError> {
-    let stage = stage.unwrap_or_else(|| "dev".to_owned());
+    let stage = stage.unwrap_or_else(|| DEFAULT_STAGE.to_owned());
     stage
         .parse()
         .map_err(|error| CommandError::usage(format!("the stage `{stage}` {error}")))
 }
 
 fn parse_provider(name: &str) -> Result<ProviderName, CommandError> {
+    name.parse().map_err(|_| {
+        CommandError::usage(format!(
+            "`{name}` is not a provider; use `aws`, `azure`, `gcp` or `{LOCAL}`"
+        ))
+    })
+}
+
+fn parse_cloud(name: &str) -> Result<ProviderName, CommandError> {
     name.parse().map_err(CommandError::usage)
 }
 
@@ -368,16 +416,6 @@ fn parse_param(text: &str) -> Result<(String, String), CommandError> {
         _ => Err(CommandError::usage(format!(
             "`--param {text}` has no key and value; write `--param key=value`"
         ))),
-    }
-}
-
-fn request_source(data: Option<String>, path: Option<PathBuf>, at_terminal: bool) -> RequestSource {
-    match (data, path) {
-        (Some(data), _) => RequestSource::Given(data),
-        (None, Some(path)) if path.as_os_str() == "-" => RequestSource::Stdin,
-        (None, Some(path)) => RequestSource::File(path),
-        (None, None) if at_terminal => RequestSource::Example,
-        (None, None) => RequestSource::StdinOrExample,
     }
 }
 
@@ -429,7 +467,7 @@ mod tests {
     fn what_makes_no_sense_is_a_usage_error() {
         check_error(
             &["--provider", "ibm"],
-            "`ibm` is not a provider; use `aws`, `azure` or `gcp`",
+            "`ibm` is not a provider; use `aws`, `azure`, `gcp` or `local`",
         );
         check_error(
             &["--param", "alpha"],
@@ -445,30 +483,40 @@ mod tests {
         );
     }
 
+    #[track_caller]
+    fn check_target(words: &[&str], cloud: Option<ProviderName>, local: bool, flags: &str) {
+        let settings = global(words, "{}").expect("resolves").manifest;
+        assert_eq!(settings.target, Target { cloud, local });
+        assert_eq!(settings.flags(), flags);
+    }
+
+    #[test]
+    fn this_machine_may_imitate_any_cloud() {
+        let gcp = Some(ProviderName::Gcp);
+        check_target(&[], None, false, "");
+        check_target(&["--provider", "gcp"], gcp, false, " --provider gcp");
+        check_target(&["--provider", "local"], None, true, " --provider local");
+        check_target(&["--as", "gcp"], gcp, true, " --provider local --as gcp");
+        check_error(
+            &["--provider", "gcp", "--as", "aws"],
+            "`--as` is for this machine, and `--provider gcp` is not",
+        );
+    }
+
+    #[test]
+    fn flags_can_be_typed_again() {
+        let words = ["-s", "prod", "-c", "my file.yaml", "--param", "a=it's"];
+        let settings = global(&words, "{}").expect("resolves").manifest;
+        let expected = r" -c 'my file.yaml' -s prod --param 'a=it'\''s'";
+        assert_eq!(settings.flags(), expected);
+    }
+
     #[test]
     fn a_parameter_may_hold_equal_signs() {
         assert_eq!(
             parse_param("a=b=c").expect("reads"),
             ("a".into(), "b=c".into())
         );
-    }
-
-    #[test]
-    fn a_request_comes_from_the_nearest_source() {
-        let source = |data: Option<&str>, path: Option<&str>, terminal| {
-            request_source(data.map(str::to_owned), path.map(PathBuf::from), terminal)
-        };
-        assert_eq!(
-            source(Some("{}"), None, false),
-            RequestSource::Given("{}".into())
-        );
-        assert_eq!(
-            source(None, Some("a.json"), false),
-            RequestSource::File("a.json".into())
-        );
-        assert_eq!(source(None, Some("-"), true), RequestSource::Stdin);
-        assert_eq!(source(None, None, false), RequestSource::StdinOrExample);
-        assert_eq!(source(None, None, true), RequestSource::Example);
     }
 
     #[test]

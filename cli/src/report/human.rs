@@ -3,14 +3,20 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mlfn_core::{Service, Severity};
+use mlfn_core::{Plan, Recorded, Service, Severity};
+use mlfn_emulator::LogLine;
+use mlfn_engine::Timestamp;
+use mlfn_engine::state::State;
 use mlfn_model::Model;
 use mlfn_templates::scaffold::Scaffold;
 
+use super::progress::Live;
 use super::table::{Align, count, table};
-use super::{Packaged, Report, model, package};
+use super::{
+    Deployed, Events, Finished, Packaged, Report, info, model, outcome, package, plan, state,
+};
 use crate::commands::version::Versions;
-use crate::doctor::{Check, State};
+use crate::doctor::{self, Check};
 use crate::pipeline::{Problems, Verdict};
 use crate::printer::{Palette, Printer};
 
@@ -79,19 +85,12 @@ impl Report for Human {
     fn initialized(&self, folder: &Path, files: &[PathBuf]) -> io::Result<()> {
         let Palette { good, strong, .. } = self.printer.data_palette();
         let wrote = |file: &PathBuf| format!("{good}wrote{good:#} {}", file.display());
-        let lines = files.iter().map(wrote).collect::<Vec<_>>().join(
-            "
-",
-        );
+        let lines = files.iter().map(wrote).collect::<Vec<_>>().join("\n");
         let is_here = folder.as_os_str().is_empty() || folder == Path::new(".");
         let there = if is_here {
             String::new()
         } else {
-            format!(
-                "  cd {}
-",
-                folder.display()
-            )
+            format!("  cd {}\n", folder.display())
         };
         self.printer.data(&format!(
             "{lines}\n\n{strong}next{strong:#}\n{there}  mlfn invoke --local\n  mlfn package\n"
@@ -106,6 +105,59 @@ impl Report for Human {
         let columns = [("template", Align::Left), ("what it is", Align::Left)];
         self.printer
             .data(&table(&columns, &rows, self.printer.data_palette()))
+    }
+
+    fn plan(&self, plan: &Plan) -> io::Result<()> {
+        let palette = self.printer.data_palette();
+        self.printer.data(&plan::describe(plan, palette))
+    }
+
+    fn planned(&self, plan: &Plan) -> io::Result<()> {
+        if !plan.is_empty() {
+            self.printer
+                .note(&plan::describe(plan, self.printer.palette()));
+        }
+        Ok(())
+    }
+
+    fn events(&self) -> Events {
+        let live = Live::new(self.printer);
+        Box::new(move |event| live.show(event))
+    }
+
+    fn finished(&self, finished: &Finished<'_>) -> io::Result<()> {
+        if let Some(text) = outcome::trouble(finished, self.printer.palette()) {
+            self.printer.block(&text);
+        }
+        match outcome::success(finished, self.printer.data_palette()) {
+            Some(text) => self.printer.data(&text),
+            None => Ok(()),
+        }
+    }
+
+    fn deployed(&self, deployed: &Deployed<'_>) -> io::Result<()> {
+        let palette = self.printer.data_palette();
+        self.printer.data(&info::describe(deployed, palette))
+    }
+
+    fn log_line(&self, line: &LogLine) -> io::Result<()> {
+        let faint = self.printer.data_palette().faint;
+        let (second, rest) = (line.time / 1000, line.time % 1000);
+        let time = Timestamp::from_unix(second).to_string();
+        let time = time.trim_end_matches('Z');
+        let text = line.text.trim_end();
+        self.printer
+            .data(&format!("{faint}{time}.{rest:03}Z{faint:#} {text}"))
+    }
+
+    fn state(&self, state: &State) -> io::Result<()> {
+        self.printer
+            .data(&state::list(state, self.printer.data_palette()))
+    }
+
+    fn recorded(&self, recorded: &Recorded) -> io::Result<()> {
+        self.printer
+            .data(&state::show(recorded, self.printer.data_palette()))
     }
 
     fn versions(&self, versions: &Versions) -> io::Result<()> {
@@ -150,9 +202,9 @@ fn describe(service: &Service) -> String {
 /// `ok    cache        it can be written`, and below it what to do.
 fn line(check: &Check, palette: Palette) -> String {
     let (style, word) = match check.state {
-        State::Ok => (palette.good, "ok"),
-        State::Warning => (palette.warning, "warn"),
-        State::Failure => (palette.error, "fail"),
+        doctor::State::Ok => (palette.good, "ok"),
+        doctor::State::Warning => (palette.warning, "warn"),
+        doctor::State::Failure => (palette.error, "fail"),
     };
     let found = format!(
         "{style}{word:<4}{style:#}  {:<12} {}\n",

@@ -1,10 +1,14 @@
 //! Results for programs. Short commands write one document; long ones write lines, of which the
 //! first says the version of the format: a new minor version only adds to it.
 
+mod deploy;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mlfn_core::{Artifact, Diagnostic, Severity};
+use mlfn_core::{Artifact, Diagnostic, Plan, Recorded, Severity};
+use mlfn_emulator::LogLine;
+use mlfn_engine::state::State;
 use mlfn_manifest::Source;
 use mlfn_model::Model;
 use mlfn_package::RouteRow;
@@ -12,7 +16,7 @@ use mlfn_templates::scaffold::Scaffold;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Packaged, Report};
+use super::{Deployed, Events, Finished, Packaged, Report};
 use crate::commands::version::Versions;
 use crate::doctor::Check;
 use crate::pipeline::{Problems, Verdict};
@@ -99,6 +103,51 @@ impl Report for Json {
         let templates = templates.iter();
         let templates = templates.map(|t| json!({ "name": t.name, "description": t.description }));
         self.document(&json!({ "templates": templates.collect::<Vec<_>>() }))
+    }
+
+    fn plan(&self, plan: &Plan) -> io::Result<()> {
+        let changes = plan.effective();
+        changes
+            .map(deploy::change)
+            .try_for_each(|change| self.line("change", &change))?;
+        plan.drift
+            .iter()
+            .try_for_each(|drift| self.line("drift", drift))?;
+        self.line("plan", &deploy::summary(plan))
+    }
+
+    fn planned(&self, plan: &Plan) -> io::Result<()> {
+        self.plan(plan)
+    }
+
+    fn events(&self) -> Events {
+        let json = Self::new(self.printer);
+        Box::new(move |event| {
+            if let Some((kind, value)) = deploy::event(event) {
+                // A reader that is gone is no reason to stop in the middle.
+                let _ = json.line(kind, &value);
+            }
+        })
+    }
+
+    fn finished(&self, finished: &Finished<'_>) -> io::Result<()> {
+        self.line("outcome", &deploy::outcome(finished))
+    }
+
+    fn deployed(&self, deployed: &Deployed<'_>) -> io::Result<()> {
+        self.document(&deploy::deployed(deployed))
+    }
+
+    fn log_line(&self, line: &LogLine) -> io::Result<()> {
+        self.line("log", line)
+    }
+
+    fn state(&self, state: &State) -> io::Result<()> {
+        self.document(&json!({ "resources": state.resources.values().collect::<Vec<_>>() }))
+    }
+
+    fn recorded(&self, recorded: &Recorded) -> io::Result<()> {
+        self.document(recorded)
     }
 
     fn versions(&self, versions: &Versions) -> io::Result<()> {

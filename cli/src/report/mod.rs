@@ -1,15 +1,25 @@
 //! How results are shown: to people (`human.rs`) or to programs (`json.rs`).
 
 mod human;
+mod info;
 mod json;
 mod model;
+mod outcome;
 mod package;
+mod plan;
+mod progress;
+mod state;
 mod table;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use mlfn_core::RouteSpec;
+use mlfn_core::{Plan, Purpose, Recorded, ResourceId, RouteSpec};
+use mlfn_emulator::LogLine;
+use mlfn_engine::state::State;
+use mlfn_engine::{Event, Outcome};
 use mlfn_model::Model;
 use mlfn_package::Built;
 use mlfn_templates::scaffold::Scaffold;
@@ -18,11 +28,11 @@ pub(crate) use self::human::Human;
 
 use crate::commands::version::Versions;
 use crate::doctor::Check;
-use crate::pipeline::{Problems, Verdict};
+use crate::pipeline::{Checked, Problems, Verdict};
 use crate::printer::Printer;
 
 /// Shows the results of commands.
-pub(crate) trait Report: Send {
+pub(crate) trait Report: Send + Sync {
     /// Of `mlfn validate`.
     fn verdict(&self, verdict: &Verdict) -> io::Result<()>;
 
@@ -47,16 +57,65 @@ pub(crate) trait Report: Send {
     /// Of `mlfn init --list`.
     fn templates(&self, templates: &[Scaffold]) -> io::Result<()>;
 
+    /// Of `mlfn plan`.
+    fn plan(&self, plan: &Plan) -> io::Result<()>;
+
+    /// What is about to be done.
+    fn planned(&self, plan: &Plan) -> io::Result<()>;
+
+    /// Who shows what happens while it is done.
+    fn events(&self) -> Events;
+
+    /// Of `mlfn deploy`, `rollback` and `remove`: what came of it.
+    fn finished(&self, finished: &Finished<'_>) -> io::Result<()>;
+
+    /// Of `mlfn info`.
+    fn deployed(&self, deployed: &Deployed<'_>) -> io::Result<()>;
+
+    /// Of `mlfn logs`.
+    fn log_line(&self, line: &LogLine) -> io::Result<()>;
+
+    /// Of `mlfn state list`.
+    fn state(&self, state: &State) -> io::Result<()>;
+
+    /// Of `mlfn state show`.
+    fn recorded(&self, recorded: &Recorded) -> io::Result<()>;
+
     /// Of `mlfn version`.
     fn versions(&self, versions: &Versions) -> io::Result<()>;
 }
 
 /// The report that the user wants.
-pub(crate) fn choose(json: bool, printer: Printer) -> Box<dyn Report> {
+pub(crate) fn choose(json: bool, printer: Printer) -> Arc<dyn Report> {
     if json {
-        return Box::new(json::Json::new(printer));
+        return Arc::new(json::Json::new(printer));
     }
-    Box::new(Human::new(printer))
+    Arc::new(Human::new(printer))
+}
+
+/// Shows what happens.
+pub(crate) type Events = Box<dyn Fn(&Event<'_>) + Send + Sync>;
+
+/// What came of a plan.
+pub(crate) struct Finished<'a> {
+    /// What was typed, e.g. `deploy`.
+    pub(crate) verb: &'static str,
+    /// What for.
+    pub(crate) purpose: Purpose,
+    pub(crate) checked: &'a Checked,
+    pub(crate) outcome: &'a Outcome,
+    /// What is recorded now.
+    pub(crate) state: Option<State>,
+    /// What to type to go on.
+    pub(crate) next: String,
+}
+
+/// What is deployed.
+pub(crate) struct Deployed<'a> {
+    pub(crate) checked: &'a Checked,
+    pub(crate) state: &'a State,
+    /// What is not as it was deployed, in words.
+    pub(crate) conditions: &'a BTreeMap<ResourceId, String>,
 }
 
 /// A packed function, and how it may get to its cloud.

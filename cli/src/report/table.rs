@@ -43,6 +43,25 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
+/// A text in which no digest is longer than people read: the first 12 digits of it.
+pub(super) fn shortened(text: &str) -> String {
+    let mut short = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_hexdigit()) {
+        let (before, from) = rest.split_at(start);
+        let end = from.find(|c: char| !c.is_ascii_hexdigit());
+        let (digits, after) = from.split_at(end.unwrap_or(from.len()));
+        short.push_str(before);
+        short.push_str(if digits.len() < 40 {
+            digits
+        } else {
+            &digits[..12]
+        });
+        rest = after;
+    }
+    short + rest
+}
+
 /// `1 model`, `2 models`.
 pub(super) fn count(number: usize, word: &str) -> String {
     let end = if number == 1 { "" } else { "s" };
@@ -81,6 +100,16 @@ mod tests {
         let sizes = [0, 1023, 1024, 1025, 23 << 20, (2 << 30) + 1].map(size);
         let expected = ["0 B", "1023 B", "1.0 KiB", "1.1 KiB", "23.0 MiB", "2.1 GiB"];
         assert_eq!(sizes, expected);
+    }
+
+    #[test]
+    fn digests_are_short() {
+        let digest = "0123456789abcdef".repeat(4);
+        assert_eq!(
+            shortened(&format!("a@{digest}: {digest} cafe")),
+            "a@0123456789ab: 0123456789ab cafe"
+        );
+        assert_eq!(shortened("iris-dev-classifier"), "iris-dev-classifier");
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "a test may fail")]
 
+mod deploy;
 mod init;
 mod process;
+mod project;
 
 use std::process::{Command, Stdio};
 

@@ -46,9 +46,10 @@ fn a_wrong_command_line_is_not_a_plan_with_changes() {
         &[],
         64,
         "",
-        "`aws`, `azure` or `gcp`",
+        "`aws`, `azure`, `gcp` or `local`",
     );
-    check("invoke", &[], 64, "", "--local");
+    check("deploy --as ibm", &[], 64, "", "`aws`, `azure` or `gcp`");
+    check("remove", &[], 64, "", "--yes");
 }
 
 #[test]

@@ -1,21 +1,19 @@
-//! `mlfn invoke`.
+//! `mlfn invoke --local`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use mlfn_core::{EnvironmentValue, Function, Service};
 use mlfn_emulator::{Failure, Invocation, LocalFunction, Outcome, Start};
 use mlfn_package::Formats;
-use serde_json::Value as Json;
 use tempfile::TempDir;
 
+use super::{own_words, request};
 use crate::errors::CommandError;
 use crate::pipeline::{self, Checked, Packer, Place};
 use crate::printer::Printer;
 use crate::report::Human;
-use crate::settings::{Environment, InvokeSettings, RequestSource};
+use crate::settings::{Environment, InvokeSettings};
 use crate::shim;
 use crate::status::ExitStatus;
 
@@ -29,15 +27,10 @@ struct Prepared {
 }
 
 /// Packages a function, starts it, sends a request and shows the answer.
-pub(crate) async fn invoke(
+pub(super) async fn invoke(
     settings: InvokeSettings,
     printer: Printer,
 ) -> anyhow::Result<ExitStatus> {
-    if !settings.local {
-        let message = "functions are not deployed by this version of mlfn yet";
-        let hint = "add `--local` to run the packaged function on this machine";
-        return Err(CommandError::usage(message).hint(hint).into());
-    }
     let show_log = settings.show_log;
     let prepare = move || prepare(&settings, printer);
     let Some(prepared) = tokio::task::spawn_blocking(prepare).await?? else {
@@ -53,7 +46,7 @@ fn prepare(settings: &InvokeSettings, printer: Printer) -> anyhow::Result<Option
         return Ok(None);
     };
     let function = pipeline::function(&checked.service, settings.function.as_deref())?.clone();
-    let request = request(&settings.request, &function, printer)?;
+    let request = request::bytes(&settings.request, &function, printer)?;
     let environment = environment(&function, settings.manifest.environment, printer);
     let (function, output) = on_this_machine(function, &checked, printer);
     let packer = Packer {
@@ -97,51 +90,6 @@ fn on_this_machine(
     ));
     function.architecture = here;
     (function, folder.join(here.as_str()))
-}
-
-/// The bytes that are sent, whatever they are: it is the function that judges them.
-fn request(
-    source: &RequestSource,
-    function: &Function,
-    printer: Printer,
-) -> anyhow::Result<Vec<u8>> {
-    match source {
-        RequestSource::Given(data) => Ok(data.clone().into_bytes()),
-        RequestSource::File(path) => fs_err::read(path).context("the request cannot be read"),
-        RequestSource::Stdin => read_stdin(printer),
-        RequestSource::Example => example(function, printer),
-        RequestSource::StdinOrExample => match read_stdin(printer)? {
-            nothing if nothing.trim_ascii().is_empty() => example(function, printer),
-            request => Ok(request),
-        },
-    }
-}
-
-fn read_stdin(printer: Printer) -> anyhow::Result<Vec<u8>> {
-    printer.detail("reading the request from stdin");
-    let mut request = Vec::new();
-    io::stdin()
-        .lock()
-        .read_to_end(&mut request)
-        .context("the request cannot be read from stdin")?;
-    Ok(request)
-}
-
-fn example(function: &Function, printer: Printer) -> anyhow::Result<Vec<u8>> {
-    let Some(example) = &function.example else {
-        let message = format!(
-            "`{}` has no `example` in the manifest, and no request is given",
-            function.name
-        );
-        let hint =
-            "pass one with `-d '{\"features\": [..]}'`, `-p request.json`, or through a pipe";
-        return Err(CommandError::usage(message).hint(hint).into());
-    };
-    printer.note(&format!(
-        "sending the example of `{}`: {example}",
-        function.name
-    ));
-    Ok(serde_json::to_vec(example)?)
 }
 
 /// The function's variables. Secrets are the cloud's; here they come from variables of the same
@@ -240,41 +188,4 @@ fn refusal(function: &Function, failure: &Failure, body: &[u8], log_shown: bool)
         return error;
     }
     error.hint("add `--log` to see the log of the function")
-}
-
-/// The message of an error answer: `errorMessage` of a raw Lambda invocation, `error.message` over
-/// HTTP.
-fn own_words(body: &[u8]) -> String {
-    let answer: Json = serde_json::from_slice(body).unwrap_or_default();
-    let message = answer
-        .get("errorMessage")
-        .or_else(|| answer.pointer("/error/message"));
-    match message.and_then(Json::as_str) {
-        Some(message) => format!(": {message}"),
-        None => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check_words(body: &str, expected: &str) {
-        assert_eq!(own_words(body.as_bytes()), expected);
-    }
-
-    #[test]
-    fn the_message_of_an_error_answer_is_found_on_every_platform() {
-        check_words(
-            r#"{"errorType":"wrong_shape","errorMessage":"four numbers"}"#,
-            ": four numbers",
-        );
-        check_words(
-            r#"{"error":{"code":"wrong_shape","message":"four numbers"}}"#,
-            ": four numbers",
-        );
-        check_words("Bad Gateway", "");
-        check_words("", "");
-    }
 }

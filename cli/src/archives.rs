@@ -1,0 +1,132 @@
+//! The archives that are or were deployed. They are kept as long as a rollback may need them.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use mlfn_core::{Artifact, Purpose, Route, Severity};
+use mlfn_engine::state::{self, State};
+use mlfn_package::Built;
+
+use crate::errors::CommandError;
+use crate::pipeline::Checked;
+use crate::printer::Printer;
+
+/// The archive under a name that later builds do not use, so that a rollback finds it again.
+pub(crate) fn keep(built: Built, checked: &Checked, printer: Printer) -> anyhow::Result<Artifact> {
+    let obstacles = built.findings.iter();
+    for finding in obstacles {
+        let text = format!("{}: {} ({})", finding.file, finding.detail, finding.help);
+        if finding.severity == Severity::Error && !checked.local {
+            return Err(CommandError::failure(text).into());
+        }
+        printer.warning(&text);
+    }
+    let artifact = built.artifacts.into_iter().next();
+    let mut artifact = artifact.context("nothing was packed")?;
+    if let Route::TooLarge { advice } = &artifact.route {
+        let (function, provider) = (&artifact.function, artifact.provider);
+        let message = format!("`{function}` is too large for {provider}: {advice}");
+        return Err(CommandError::failure(message).into());
+    }
+    let folder = checked.release_folder();
+    fs_err::create_dir_all(&folder).context("the package cannot be kept")?;
+    let end = artifact.format.extension();
+    let name = format!("{}.{}.{end}", artifact.function, artifact.digest.short());
+    let path = folder.join(&name);
+    copy(&artifact.path, &path).context("the package cannot be kept")?;
+    artifact.path = Path::new(".mlfn").join("release").join(name);
+    Ok(artifact)
+}
+
+/// A copy, whole or not at all. Not a link: a link changes the times of the original, by which the
+/// next build sees that there is nothing to do. Disks that can share the bytes do.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    if to.exists() {
+        return Ok(());
+    }
+    let folder = to.parent().unwrap_or(Path::new("."));
+    let copy = tempfile::NamedTempFile::new_in(folder)?;
+    fs_err::copy(from, copy.path())?;
+    copy.persist(to)?;
+    Ok(())
+}
+
+/// Removes what only `before` needed, the record of earlier deployments; and the record itself if
+/// nothing is deployed any more. What others deploy at this moment is not touched.
+pub(crate) fn sweep(
+    checked: &Checked,
+    before: Option<&State>,
+    purpose: Purpose,
+) -> anyhow::Result<()> {
+    if purpose == Purpose::Remove {
+        checked.forget()?;
+    }
+    let Some(before) = before else {
+        return Ok(());
+    };
+    let mut unused = archives(before);
+    for state in states(&checked.own_folder().join("state"))? {
+        for archive in archives(&state) {
+            unused.remove(&archive);
+        }
+    }
+    for path in unused {
+        if_there(fs_err::remove_file(checked.folder.join(path)))?;
+    }
+    remove_if_empty(&checked.release_folder())?;
+    Ok(())
+}
+
+/// The files of all deployments that are remembered, relative to the manifest's folder.
+fn archives(state: &State) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    let resources = state.history.iter().flat_map(|old| &old.resources);
+    for value in resources.flat_map(|resource| resource.fields.values()) {
+        value.for_each_file(&mut |file| {
+            paths.insert(file.path.clone());
+        });
+    }
+    paths
+}
+
+/// The states of all stages and places. One that cannot be read may need anything.
+fn states(folder: &Path) -> anyhow::Result<Vec<State>> {
+    let mut states = Vec::new();
+    for place in entries(folder)? {
+        for stage in entries(&place)? {
+            let path = stage.join("state.json");
+            if path.exists() {
+                let bytes = fs_err::read(&path)?;
+                states.push(state::read(&bytes, &path.display().to_string())?);
+            }
+        }
+    }
+    Ok(states)
+}
+
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    fs_err::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect()
+}
+
+/// Removes a folder unless there is something in it.
+pub(crate) fn remove_if_empty(folder: &Path) -> io::Result<()> {
+    match fs_err::remove_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        other => if_there(other),
+    }
+}
+
+/// Removing what is gone already is success.
+pub(crate) fn if_there(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

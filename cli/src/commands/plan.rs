@@ -1,0 +1,61 @@
+//! `mlfn plan`.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use mlfn_core::Plan;
+use mlfn_engine::{Request, plan_file};
+
+use crate::deployment::{self, Bench, Prepared};
+use crate::printer::Printer;
+use crate::report::Report;
+use crate::settings::PlanSettings;
+use crate::status::ExitStatus;
+use crate::stop::Stop;
+
+/// Shows what a deploy would do. Changes nothing.
+pub(crate) async fn plan(
+    settings: PlanSettings,
+    report: Arc<dyn Report>,
+    printer: Printer,
+) -> anyhow::Result<ExitStatus> {
+    report.begin()?;
+    let environment = settings.manifest.environment;
+    let (manifest, parts) = (settings.manifest, settings.parts);
+    let prepared = deployment::prepared(manifest, parts, Arc::clone(&report), printer).await?;
+    let Some(prepared) = prepared else {
+        return Ok(ExitStatus::InvalidManifest);
+    };
+    let Prepared {
+        checked,
+        wanted,
+        release,
+    } = prepared;
+    let bench = Bench::connect(checked, environment, Duration::ZERO).await?;
+    let mut request = Request::deploy(wanted, release);
+    request.drift = deployment::drift(settings.keep_drift);
+    // Nothing is changed, so that Ctrl-C may end it at any time.
+    let stop = Stop::default();
+    let plan = bench.engine(&|_| (), stop.gently()).plan(&request).await?;
+    if let Some(path) = &settings.out {
+        save(&plan, path)?;
+    }
+    report.plan(&plan)?;
+    if settings.detailed_exitcode && !plan.is_empty() {
+        return Ok(ExitStatus::Changes);
+    }
+    Ok(ExitStatus::Ok)
+}
+
+/// For its owner only: a plan may hold values that are shown to nobody.
+fn save(plan: &Plan, path: &Path) -> anyhow::Result<()> {
+    let bytes = plan_file::write(plan)?;
+    let mut options = fs_err::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    fs_err::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).context("the plan cannot be saved")?;
+    file.write_all(&bytes).context("the plan cannot be saved")
+}

@@ -1,0 +1,62 @@
+//! The local cloud: where it lies, and the process that answers for it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use mlfn_core::{Cloud, ProviderName};
+use mlfn_emulator::{EmulatorOptions, Launcher, Local};
+
+use crate::pipeline::Checked;
+use crate::registry;
+use crate::settings::Environment;
+
+/// The verb by which mlfn starts itself, and which users do not see.
+pub(crate) const VERB: &str = "local-cloud";
+
+/// Where `checked` is deployed to.
+pub(crate) fn cloud(checked: &Checked) -> anyhow::Result<Box<dyn Cloud>> {
+    let name = checked.service.provider;
+    if !checked.local {
+        return Ok(registry::cloud(name)?);
+    }
+    let folder = folder(checked)?;
+    let launcher = launcher(&folder, name)?;
+    Ok(Box::new(Local::new(registry::twin(name), folder, launcher)))
+}
+
+/// What the local cloud of a service and stage keeps, as an absolute path.
+pub(crate) fn folder(checked: &Checked) -> anyhow::Result<PathBuf> {
+    let folder = checked.own_folder().join("local");
+    let folder = std::path::absolute(folder.join(checked.service.stage.as_str()));
+    folder.context("the current folder is gone")
+}
+
+/// What the local cloud in `folder` is like. Secrets are the cloud's; here they come from variables
+/// of the same names.
+pub(crate) fn options(
+    folder: &Path,
+    like: ProviderName,
+    environment: Environment,
+) -> EmulatorOptions {
+    EmulatorOptions {
+        secrets: std::sync::Arc::new(move |name| environment.get(name)),
+        ..EmulatorOptions::new(like, folder)
+    }
+}
+
+fn launcher(folder: &Path, like: ProviderName) -> anyhow::Result<Launcher> {
+    let executable = std::env::current_exe().context("mlfn does not find itself")?;
+    // It stays in the folder that it serves, wherever it was started from.
+    let words = [
+        "-C".into(),
+        folder.into(),
+        VERB.into(),
+        "--as".into(),
+        like.as_str().into(),
+    ];
+    Ok(Launcher {
+        executable,
+        arguments: words.into_iter().collect::<Vec<OsString>>(),
+    })
+}

@@ -1,0 +1,141 @@
+//! What is shown while a deploy goes on: a live tree on a terminal, plain lines elsewhere.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use mlfn_core::{Action, ResourceId};
+use mlfn_engine::Event;
+
+use super::outcome::did;
+use super::table::size;
+use crate::printer::Printer;
+
+/// Takes events as they come. What it shows vanishes with it, except for lines that last.
+pub(super) struct Live {
+    printer: Printer,
+    tree: Option<Tree>,
+}
+
+struct Tree {
+    bars: MultiProgress,
+    running: Mutex<BTreeMap<ResourceId, ProgressBar>>,
+}
+
+impl Live {
+    pub(super) fn new(printer: Printer) -> Self {
+        let tree = printer.tree().map(|bars| Tree {
+            bars,
+            running: Mutex::default(),
+        });
+        Self { printer, tree }
+    }
+
+    pub(super) fn show(&self, event: &Event<'_>) {
+        match event {
+            Event::Started { id, action } => self.started(id, *action),
+            Event::Progress { id, sent, total } => {
+                let part = format!("{} of {}", size(*sent), size(*total));
+                self.note(id, &part);
+            }
+            Event::Retrying { id, why, after } => {
+                let pause = seconds(*after);
+                self.line(&format!("  {id}: {why}; trying again in {pause}"));
+            }
+            Event::Done {
+                id,
+                action,
+                elapsed,
+            } => {
+                self.ended(id);
+                let good = self.printer.palette().good;
+                let (done, time) = (did(*action), seconds(*elapsed));
+                self.line(&format!("  {good}{done}{good:#} {id} ({time})"));
+            }
+            Event::Failed { id, action, why } => {
+                self.ended(id);
+                let error = self.printer.palette().error;
+                let action = action.as_str();
+                self.line(&format!("  {error}failed{error:#} to {action} {id}: {why}"));
+            }
+            Event::Disagrees { id, differences } => {
+                let differences = differences.join("; ");
+                self.line(&format!("  {id} is not what was asked for: {differences}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn started(&self, id: &ResourceId, action: Action) {
+        let text = format!("{} {id}", doing(action));
+        let Some(tree) = &self.tree else {
+            return self.printer.detail(&format!("  {text}"));
+        };
+        let bar = tree.bars.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(text);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        tree.running().insert(id.clone(), bar);
+    }
+
+    fn note(&self, id: &ResourceId, note: &str) {
+        if let Some(bar) = self
+            .tree
+            .as_ref()
+            .and_then(|tree| tree.running().get(id).cloned())
+        {
+            bar.set_message(format!("uploading {id}: {note}"));
+        }
+    }
+
+    fn ended(&self, id: &ResourceId) {
+        if let Some(bar) = self
+            .tree
+            .as_ref()
+            .and_then(|tree| tree.running().remove(id))
+        {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.tree {
+            // The tree moves down for the line.
+            Some(tree) => tree.bars.suspend(|| self.printer.note(text)),
+            None => self.printer.note(text),
+        }
+    }
+}
+
+impl Tree {
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<ResourceId, ProgressBar>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        self.running()
+            .values()
+            .for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+fn doing(action: Action) -> &'static str {
+    match action {
+        Action::Keep => "keeping",
+        Action::Create => "creating",
+        Action::Update => "updating",
+        Action::Replace(_) => "replacing",
+        Action::Delete => "deleting",
+        Action::Adopt => "recording",
+        Action::Forget => "forgetting",
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f32())
+}
