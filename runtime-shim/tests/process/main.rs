@@ -5,11 +5,13 @@
 //! - `models`: what models answer through ONNX Runtime
 //! - `requests`: golden requests, good and bad
 //! - `http`, `lambda`, `azure`: one protocol each
+//! - `events`: what AWS tells of queues, topics and streams
 //! - `start`: what happens before the first request
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod azure;
+mod events;
 mod http;
 mod lambda;
 mod models;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::Record;
-use crate::codec::failure::{Code, Failure, json_problem, to_bytes};
+use crate::codec::failure::{Code, Failure, json_problem, shortened, to_bytes};
 use crate::handler::Handler;
 
 #[derive(Deserialize)]
@@ -62,7 +62,7 @@ impl TryFrom<String> for Number {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let wrong = format!("`{text}` is no number");
+        let wrong = format!("`{}` is no number", shortened(&text));
         if !text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
             return Err(wrong);
         }

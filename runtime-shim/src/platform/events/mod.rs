@@ -83,6 +83,18 @@ enum Outcome {
     HeldBack,
 }
 
+impl Source {
+    /// Its own name for itself.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sqs => "SQS",
+            Self::Sns => "SNS",
+            Self::Kinesis => "Kinesis",
+            Self::DynamoDb => "DynamoDB",
+        }
+    }
+}
+
 impl<'a> Event<'a> {
     /// Reads an event; none if this is no event with records.
     fn read(handler: &Handler, payload: &'a [u8]) -> Result<Option<Self>, Failure> {
@@ -106,8 +118,10 @@ impl<'a> Event<'a> {
         let records: serde_json::Result<Vec<_>> = records.iter().map(read).collect();
         let records = records.map_err(|error| {
             let problem = json_problem(&error);
-            let message =
-                format!("a record is not of the form that {source:?} gives it: {problem}");
+            let message = format!(
+                "a record is not of the form that {} gives it: {problem}",
+                source.name()
+            );
             Failure::new(Code::UnsupportedEvent, message)
         })?;
         Ok(Some(Self { source, records }))

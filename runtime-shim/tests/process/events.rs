@@ -1,0 +1,180 @@
+//! What AWS tells of queues, topics and streams, behind the Lambda Runtime API.
+
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use crate::support::{self, Package, RuntimeApi, Shim};
+
+fn start(model: &str) -> (RuntimeApi, Shim) {
+    let api = RuntimeApi::start();
+    let variables = [
+        ("AWS_LAMBDA_RUNTIME_API", api.address()),
+        ("MLFN_LOG", "debug"),
+    ];
+    let shim = Shim::with(&Package::of(model), &variables);
+    (api, shim)
+}
+
+/// One of the events that the unit tests answer too.
+fn event(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/events");
+    fs_err::read_to_string(folder.join(name)).expect("the file is there")
+}
+
+/// An event of a queue with these bodies.
+fn queue(bodies: &[String]) -> String {
+    let record = |(number, body): (usize, &String)| {
+        json!({
+            "messageId": number.to_string(),
+            "body": body,
+            "attributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:210987654321:jobs",
+        })
+    };
+    let records: Vec<_> = bodies.iter().enumerate().map(record).collect();
+    json!({"Records": records}).to_string()
+}
+
+#[test]
+fn a_bad_message_is_reported_and_the_others_are_predicted_in_the_log() {
+    let (mut api, mut shim) = start("identity_float32");
+    let answer = support::json(&api.invoke(&event("sqs-bad.json")).expect("an answer"));
+    let failed = |id| json!({"itemIdentifier": id});
+    // This model takes rows of any width.
+    let expected = ["message-2", "message-5", "message-6"].map(failed);
+    assert_eq!(answer, json!({"batchItemFailures": expected}));
+    for (id, prediction) in [
+        ("message-1", json!([1.0, 2.0])),
+        ("message-3", json!([1.0, 2.0, 3.0])),
+        ("message-4", json!([3.0, 4.0])),
+    ] {
+        let line = shim.wait_for("predicted");
+        assert_eq!(line["request_id"], "request-1");
+        assert_eq!(line["record_id"], id);
+        assert_eq!(line["prediction"], prediction);
+    }
+    let answered = shim.wait_for("answered");
+    assert_eq!(answered["status"], 200);
+    assert_eq!(answered["request_id"], "request-1");
+}
+
+#[test]
+fn a_record_of_a_stream_that_fails_is_where_reading_goes_on() {
+    let (mut api, mut shim) = start("identity_float32");
+    for (name, failed) in [
+        ("kinesis.json", None),
+        ("dynamodb.json", None),
+        (
+            "kinesis-bad.json",
+            Some("49600000000000000000000000000000000000000000000000000002"),
+        ),
+        ("dynamodb-bad.json", Some("700000000000000000002")),
+    ] {
+        let answer = support::json(&api.invoke(&event(name)).expect("an answer"));
+        let failed: Vec<_> = failed
+            .into_iter()
+            .map(|id| json!({"itemIdentifier": id}))
+            .collect();
+        assert_eq!(answer, json!({"batchItemFailures": failed}), "{name}");
+    }
+    let held_back = shim.wait_for("comes again");
+    assert_eq!(held_back["level"], "debug");
+}
+
+#[test]
+fn a_notification_that_fails_is_an_error_of_the_function() {
+    let (mut api, mut shim) = start("identity_float32");
+    let post = api.invoke(&event("sns-bad.json")).expect_err("one is bad");
+    assert_eq!(post.error_type.as_deref(), Some("wrong_type"));
+    let error = support::json(&post.body);
+    let message = error["errorMessage"].as_str().expect("a message");
+    assert!(
+        message.starts_with("notification notification-2: "),
+        "{message}"
+    );
+    assert_eq!(error["expected"]["inputs"][0]["name"], "x");
+    // The others have been run nevertheless.
+    for id in ["notification-1", "notification-3"] {
+        assert_eq!(shim.wait_for("predicted")["record_id"], id);
+    }
+    let answer = api.invoke(&event("sns.json")).expect("an answer");
+    assert_eq!(answer, r#"[{"prediction":[1.0,2.0]}]"#);
+}
+
+#[test]
+fn schedules_and_rules_carry_a_request_and_buckets_do_not_yet() {
+    let (mut api, _shim) = start("identity_float32");
+    for name in ["schedule.json", "rule.json"] {
+        let answer = api.invoke(&event(name)).expect("an answer");
+        assert_eq!(answer, r#"{"prediction":[1.0,2.0]}"#, "{name}");
+    }
+    for name in ["s3.json", "rule-s3.json", "mail.json"] {
+        let post = api.invoke(&event(name)).expect_err("it is refused");
+        assert_eq!(
+            post.error_type.as_deref(),
+            Some("unsupported_event"),
+            "{name}"
+        );
+    }
+}
+
+/// Checks that messages in one event get the bits that they get one by one. Whether they are run
+/// together. `request` is the request with a number.
+#[track_caller]
+fn check_same_bits(model: &str, request: impl Fn(usize) -> Json) -> bool {
+    let (mut api, mut shim) = start(model);
+    let requests: Vec<String> = (0..100).map(|n| request(n).to_string()).collect();
+    let alone: Vec<Json> = requests
+        .iter()
+        .map(|request| support::json(&api.invoke(request).expect("an answer")))
+        .collect();
+    // The second time nothing is compared any more.
+    for _ in 0..2 {
+        let answer = api.invoke(&queue(&requests)).expect("an answer");
+        assert_eq!(answer, r#"{"batchItemFailures":[]}"#);
+        for (number, alone) in alone.iter().enumerate() {
+            let line = shim.wait_for("predicted");
+            assert_eq!(line["record_id"], number.to_string());
+            assert_eq!(line["prediction"], alone["prediction"], "{model}");
+        }
+    }
+    let log = shim.stopped();
+    !log.iter()
+        .any(|line| line["message"].to_string().contains("none are stacked"))
+}
+
+/// Two numbers with many digits.
+fn numbers(n: usize) -> Vec<f64> {
+    let n = f64::from(u32::try_from(n).expect("small"));
+    vec![(n + 0.1).sin() * 9.0, (n + 0.7).cos() * 6.0]
+}
+
+#[test]
+fn messages_in_one_event_get_the_bits_that_they_get_alone() {
+    for model in [
+        "classifier_int",
+        "classifier_tensor",
+        "classifier_string",
+        "regressor",
+        "kmeans",
+    ] {
+        // It depends on ONNX Runtime's code for this processor whether they can be run together.
+        check_same_bits(model, |n| json!({"features": numbers(n)}));
+    }
+}
+
+#[test]
+fn messages_in_one_event_are_run_together_where_that_changes_no_bit() {
+    let two = |n| json!({"a": [numbers(n), numbers(n + 1)], "b": [n, 2]});
+    assert!(check_same_bits("two_inputs", two));
+    assert!(check_same_bits(
+        "identity_float32",
+        |n| json!({"x": numbers(n)})
+    ));
+    assert!(check_same_bits(
+        "identity_string",
+        |n| json!({"x": [format!("{n}"), "text"]})
+    ));
+}
