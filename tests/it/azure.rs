@@ -77,21 +77,27 @@ async fn a_bad_request_is_a_4xx_and_the_next_one_works() {
     );
 }
 
-#[tokio::test]
-async fn a_queue_gets_its_prediction_through_the_envelope() {
-    let manifest = r"
-mlfn: 1
+/// The iris model with this trigger and no other.
+fn iris_with(trigger: &str) -> Unpacked {
+    let manifest = format!(
+        "mlfn: 1
 service: iris
 provider: azure
 models:
   classifier:
     path: model.onnx
-    output: { labels: [setosa, versicolor, virginica] }
+    output: {{ labels: [setosa, versicolor, virginica] }}
     triggers:
-      - queue: { name: jobs, output: results }
-";
+      - {trigger}
+"
+    );
     let project = Project::copy_of("iris").with_file("serverless.yaml", manifest);
-    let package = Unpacked::from(&project, ProviderName::Azure);
+    Unpacked::from(&project, ProviderName::Azure)
+}
+
+#[tokio::test]
+async fn a_queue_gets_its_prediction_through_the_envelope() {
+    let package = iris_with("queue: { name: jobs, output: results }");
     let function = package.start(ProviderName::Azure, "classifier").await;
     let invocation = function
         .invoke(br#"{"features":[5.1,3.5,1.4,0.2]}"#)
@@ -105,19 +111,8 @@ models:
 
 #[tokio::test]
 async fn a_timer_predicts_on_the_input_of_its_schedule() {
-    let manifest = r"
-mlfn: 1
-service: iris
-provider: azure
-models:
-  classifier:
-    path: model.onnx
-    output: { labels: [setosa, versicolor, virginica] }
-    triggers:
-      - schedule: { every: 5 minutes, input: { features: [6.3, 3.3, 6.0, 2.5] } }
-";
-    let project = Project::copy_of("iris").with_file("serverless.yaml", manifest);
-    let package = Unpacked::from(&project, ProviderName::Azure);
+    let package =
+        iris_with("schedule: { every: 5 minutes, input: { features: [6.3, 3.3, 6.0, 2.5] } }");
     // Without its door for `mlfn invoke`, the timer is all there is.
     fs_err::remove_dir_all(package.root().join("classifier-invoke")).expect("is there");
     let function = package.start(ProviderName::Azure, "classifier").await;

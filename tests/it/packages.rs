@@ -104,21 +104,12 @@ fn so_are_those_of_models_with_weights_in_other_files() {
     }
 }
 
-/// Bytes that do not compress, the same each time.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    (0..length.div_ceil(8)).flat_map(|_| next()).collect()
-}
-
 #[test]
 fn a_package_that_is_too_large_for_a_request_goes_by_way_of_a_bucket() {
-    let project = external().with_file("outside.data", noise(60 << 20));
+    // Bytes that do not compress, the same each time.
+    let mut noise = vec![0; 60 << 20];
+    fastrand::Rng::with_seed(1).fill(&mut noise);
+    let project = external().with_file("outside.data", noise);
     let output = project.mlfn(["package"]).run().success();
     let lines: Vec<&str> = output.stdout.lines().collect();
     let line = |start: &str| lines.iter().find(|line| line.starts_with(start));
