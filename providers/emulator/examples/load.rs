@@ -16,9 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mlfn_core::{
-    Access, Artifact, ArchiveFormat, Digest, Lower as _, Memory, ProviderName, Route,
-};
+use mlfn_core::{Access, ArchiveFormat, Artifact, Digest, Lower as _, Memory, ProviderName, Route};
 use mlfn_emulator::{EmulatorOptions, LocalCloud};
 use mlfn_testkit::service;
 
@@ -30,8 +28,12 @@ fn main() {
     };
     let connections: usize = connections.parse().expect("a number");
     let time = Duration::from_secs(seconds.parse().expect("a number"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(run(package.into(), connections, time, body.clone()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .expect("a runtime")
+        .block_on(run(package.into(), connections, time, body.clone()));
 }
 
 async fn run(package: PathBuf, connections: usize, time: Duration, body: String) {
@@ -53,7 +55,10 @@ async fn run(package: PathBuf, connections: usize, time: Duration, body: String)
     let aws = mlfn_aws::Aws;
     let session = cloud.session(&access, aws.kinds());
     let resources = aws.lower(&service, &[artifact]);
-    cloud.reload(&session, &resources, Path::new("/")).await.expect("deploys");
+    cloud
+        .reload(&session, &resources, Path::new("/"))
+        .await
+        .expect("deploys");
     let port = cloud.emulator().port();
     let load = tokio::task::spawn_blocking(move || load(port, connections, time, &body));
     load.await.expect("ends");
@@ -93,12 +98,18 @@ fn load(port: u16, connections: usize, time: Duration, body: &str) {
             std::thread::spawn(move || one(port, &request, time))
         })
         .collect();
-    let mut all: Vec<Duration> =
-        threads.into_iter().flat_map(|thread| thread.join().expect("ends")).collect();
+    let mut all: Vec<Duration> = threads
+        .into_iter()
+        .flat_map(|thread| thread.join().expect("ends"))
+        .collect();
     all.sort();
     let at = |share: usize| all[(all.len() - 1) * share / 100].as_secs_f64() * 1000.0;
     let rate = u32::try_from(all.len()).map_or(0.0, f64::from) / time.as_secs_f64();
-    println!("{connections} connections: {rate:.0}/s, p50 {:.3} ms, p99 {:.3} ms", at(50), at(99));
+    println!(
+        "{connections} connections: {rate:.0}/s, p50 {:.3} ms, p99 {:.3} ms",
+        at(50),
+        at(99)
+    );
 }
 
 /// The times of all requests of one connection, after the first ones.
@@ -131,7 +142,9 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) {
             continue;
         };
         assert!(head.starts_with("HTTP/1.1 200"), "{text}");
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
         if length.and_then(|text| text.parse().ok()) == Some(body.len()) {
             return;
         }

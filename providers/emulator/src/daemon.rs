@@ -25,12 +25,12 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use crate::EmulatorOptions;
 use crate::cloud::record::{lock, replace, try_lock};
 use crate::front::{self, json_reply, message};
 use crate::http::{self, Client};
 use crate::local_cloud::{CloudError, LocalCloud};
 use crate::packages::random_hex;
-use crate::EmulatorOptions;
 
 /// How long a start or an end may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -90,7 +90,10 @@ impl Daemon {
         }
         let folder = self.folder.clone();
         let turn = tokio::task::spawn_blocking(move || lock(&folder, "start.lock")).await;
-        let _turn = turn.map_err(io::Error::other).and_then(|turn| turn).map_err(unavailable)?;
+        let _turn = turn
+            .map_err(io::Error::other)
+            .and_then(|turn| turn)
+            .map_err(unavailable)?;
         // Somebody else may have started it while this waited.
         if self.find().await.is_some() {
             return Ok(());
@@ -114,7 +117,12 @@ impl Daemon {
     fn launch(&self) -> io::Result<std::process::Child> {
         fs_err::create_dir_all(&self.folder)?;
         let mut options = fs_err::OpenOptions::new();
-        let log = options.create(true).append(true).open(self.log())?.into_parts().0;
+        let log = options
+            .create(true)
+            .append(true)
+            .open(self.log())?
+            .into_parts()
+            .0;
         Command::new(&self.launcher.executable)
             .args(&self.launcher.arguments)
             .stdin(Stdio::null())
@@ -133,7 +141,10 @@ impl Daemon {
         let log = fs_err::read_to_string(self.log()).unwrap_or_default();
         let lines: Vec<&str> = log.lines().rev().take(5).collect();
         let lines: Vec<&str> = lines.into_iter().rev().collect();
-        let why = format!("the local cloud did not start: {what}; {}", lines.join("\n"));
+        let why = format!(
+            "the local cloud did not start: {what}; {}",
+            lines.join("\n")
+        );
         ProviderError::new(Failure::Other { why })
     }
 
@@ -162,7 +173,9 @@ impl Daemon {
                 sleep(LOOK).await;
             }
         };
-        timeout(PATIENCE, ended).await.map_err(|_| endpoint.unreachable())
+        timeout(PATIENCE, ended)
+            .await
+            .map_err(|_| endpoint.unreachable())
     }
 
     /// The answer of a function, good or bad.
@@ -173,9 +186,11 @@ impl Daemon {
         payload: Bytes,
     ) -> Result<Result<Bytes, Bytes>, ProviderError> {
         let endpoint = self.find().await;
-        let endpoint = endpoint.ok_or_else(|| ProviderError::new(Failure::Unavailable {
-            why: "the local cloud does not run".to_owned(),
-        }))?;
+        let endpoint = endpoint.ok_or_else(|| {
+            ProviderError::new(Failure::Unavailable {
+                why: "the local cloud does not run".to_owned(),
+            })
+        })?;
         let query = qualifier.map(|text| format!("?Qualifier={}", text.replace('$', "%24")));
         let query = query.unwrap_or_default();
         let path = format!("/2015-03-31/functions/{function}/invocations{query}");
@@ -210,7 +225,10 @@ impl Endpoint {
         let headers = [("authorization", token.as_str())];
         let request = http::request(method, &format!("/_mlfn/{action}"), &headers, &[]).ok()?;
         let client = Client::of(self.port);
-        timeout(ANSWER, client.send(request, MAX_ANSWER)).await.ok()?.ok()
+        timeout(ANSWER, client.send(request, MAX_ANSWER))
+            .await
+            .ok()?
+            .ok()
     }
 
     fn unreachable(&self) -> ProviderError {
@@ -316,7 +334,10 @@ impl Desk {
         match cloud.map(|cloud| cloud.refresh()) {
             Some(Ok(_)) => json_reply(StatusCode::OK, &json!({})),
             Some(Err(error)) => message(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-            None => message(StatusCode::SERVICE_UNAVAILABLE, "the local cloud is starting"),
+            None => message(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the local cloud is starting",
+            ),
         }
     }
 }

@@ -39,5 +39,5 @@ pub use local::{Like, Local};
 pub use local_cloud::{CloudError, LocalCloud};
 pub use log_file::{LogLine, LogReader};
 pub use packages::PackageError;
-pub use session::LocalSession;
 pub use pool::{Done, Ending, Report, Throttled};
+pub use session::LocalSession;

@@ -157,7 +157,10 @@ fn resolve(resource: &Resource, outputs: &AllOutputs) -> Result<Inputs, Provider
     let fields = resource.fields.iter().map(|(name, value)| {
         let value: Option<Value> = value.resolve(&lookup);
         let value = value.ok_or_else(|| {
-            let why = format!("`{}` of `{}` refers to what is not there", name, resource.id);
+            let why = format!(
+                "`{}` of `{}` refers to what is not there",
+                name, resource.id
+            );
             ProviderError::new(mlfn_core::Failure::Other { why })
         })?;
         Ok((name.clone(), value))
@@ -226,14 +229,12 @@ fn recorded(resource: &Resource, found: &Observed) -> Recorded {
 }
 
 /// Whether one of these fields of a kind cannot be changed in place.
-pub(crate) fn is_immutable(
-    kinds: &[KindSpec],
-    kind: &str,
-    fields: &BTreeSet<String>,
-) -> bool {
+pub(crate) fn is_immutable(kinds: &[KindSpec], kind: &str, fields: &BTreeSet<String>) -> bool {
     let spec = kinds.iter().find(|spec| spec.kind == kind);
     let fields = fields.iter().filter_map(|field| spec?.field(field));
-    fields.into_iter().any(|field| field.mutability == Mutability::Immutable)
+    fields
+        .into_iter()
+        .any(|field| field.mutability == Mutability::Immutable)
 }
 
 impl From<io::Error> for CloudError {

@@ -13,6 +13,7 @@ use mlfn_core::{
 };
 use serde_json::Value as Json;
 
+use crate::InvokeError;
 use crate::cloud::record::{Record, RecordError, Store, Thing};
 use crate::cloud::{admit, aws, dismiss, outputs, remote_id, remove};
 use crate::daemon::Daemon;
@@ -20,7 +21,6 @@ use crate::emulator;
 use crate::identifiers::since_epoch;
 use crate::local_cloud::{LocalCloud, is_immutable};
 use crate::packages::{PackageError, Packages};
-use crate::InvokeError;
 
 /// Who answers for a local cloud.
 #[derive(Debug)]
@@ -60,14 +60,19 @@ impl LocalSession {
     /// Kinds and names of everything that has the tags of the service and stage, sorted.
     pub fn inventory(&self) -> Result<Vec<String>, ProviderError> {
         let record = self.store.read()?;
-        let ours = record.things.iter().filter(|(_, thing)| self.owner(thing) == Ownership::Ours);
+        let ours = record
+            .things
+            .iter()
+            .filter(|(_, thing)| self.owner(thing) == Ownership::Ours);
         Ok(ours.map(|(key, _)| key.clone()).collect())
     }
 
     /// Everything of ours that is not among `wanted`, in an order in which it can go.
     pub(crate) fn others(&self, wanted: &[Resource]) -> Result<Vec<Recorded>, ProviderError> {
-        let wanted: BTreeSet<(&str, &str)> =
-            wanted.iter().map(|one| (one.id.kind(), one.remote_name.as_str())).collect();
+        let wanted: BTreeSet<(&str, &str)> = wanted
+            .iter()
+            .map(|one| (one.id.kind(), one.remote_name.as_str()))
+            .collect();
         let record = self.store.read()?;
         let unwanted = record.things.values().filter(|thing| {
             let name = (thing.kind.as_str(), thing.name.as_str());
@@ -76,7 +81,10 @@ impl LocalSession {
         let mut unwanted: Vec<&Thing> = unwanted.collect();
         // What an alias points to stays until that is gone.
         unwanted.sort_by_key(|thing| thing.kind != "aws:alias");
-        Ok(unwanted.into_iter().map(|thing| self.recorded(&record, thing)).collect())
+        Ok(unwanted
+            .into_iter()
+            .map(|thing| self.recorded(&record, thing))
+            .collect())
     }
 
     pub(crate) fn is_immutable(&self, kind: &str, fields: &BTreeSet<String>) -> bool {
@@ -104,8 +112,9 @@ impl LocalSession {
     fn fields(&self, thing: &Thing) -> BTreeMap<String, Json> {
         let spec = self.kinds.iter().find(|spec| spec.kind == thing.kind);
         let names = spec.into_iter().flat_map(|spec| spec.fields);
-        let mut fields: BTreeMap<String, Json> =
-            names.map(|field| (field.name.to_owned(), Json::Null)).collect();
+        let mut fields: BTreeMap<String, Json> = names
+            .map(|field| (field.name.to_owned(), Json::Null))
+            .collect();
         fields.extend(thing.fields.clone());
         fields
     }
@@ -248,7 +257,9 @@ impl Session for LocalSession {
                 let found = found.ok_or_else(|| Failure::NotFound { what: name.clone() })?;
                 let mut thing = found.clone();
                 thing.fields.retain(|field, _| !changed.contains(field));
-                let fields = wanted.into_iter().filter(|(field, _)| changed.contains(field));
+                let fields = wanted
+                    .into_iter()
+                    .filter(|(field, _)| changed.contains(field));
                 thing.fields.extend(fields);
                 thing.tags.extend(tags.tags);
                 thing.modified = now();
@@ -288,7 +299,11 @@ impl Session for LocalSession {
         let version = call.inputs.text("version");
         let payload = Bytes::from(request.to_string());
         self.host.ensure().await?;
-        match self.host.invoke(function, version.as_deref(), payload).await? {
+        match self
+            .host
+            .invoke(function, version.as_deref(), payload)
+            .await?
+        {
             Ok(_) => Ok(()),
             Err(answer) => {
                 let why = String::from_utf8_lossy(&answer).into_owned();

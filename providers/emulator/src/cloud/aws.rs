@@ -36,7 +36,8 @@ fn region(record: &Record) -> &str {
 
 /// The name with what only the cloud knows.
 pub(super) fn full_name(record: &Record, name: &str) -> String {
-    name.replace("{region}", region(record)).replace("{account}", ACCOUNT)
+    name.replace("{region}", region(record))
+        .replace("{account}", ACCOUNT)
 }
 
 /// A name as AWS makes them up, which is always the same for the same thing.
@@ -49,28 +50,40 @@ fn made_up(thing: &Thing, length: usize) -> String {
 pub(super) fn outputs(record: &Record, kind: &str, thing: &Thing) -> Vec<(&'static str, Json)> {
     let region = region(record);
     let name = full_name(record, &thing.name);
-    let of = |service: &str, rest: &str| {
-        json!(format!("arn:aws:{service}:{region}:{ACCOUNT}:{rest}"))
-    };
+    let of =
+        |service: &str, rest: &str| json!(format!("arn:aws:{service}:{region}:{ACCOUNT}:{rest}"));
     match kind {
         "role" => vec![("arn", json!(format!("arn:aws:iam::{ACCOUNT}:role/{name}")))],
         "log-group" => {
-            vec![("arn", of("logs", &format!("log-group:{name}"))), ("name", json!(name))]
+            vec![
+                ("arn", of("logs", &format!("log-group:{name}"))),
+                ("name", json!(name)),
+            ]
         }
         "deployment-bucket" => vec![("name", json!(name))],
         "code-object" => code_object(&name),
         "function" | "alias" => vec![("arn", json!(arn(Some(region), &name)))],
         "function-version" => {
-            vec![("version", json!(thing.number.unwrap_or_default().to_string()))]
+            vec![(
+                "version",
+                json!(thing.number.unwrap_or_default().to_string()),
+            )]
         }
         "function-url" => {
             let function = name.split(':').next().unwrap_or_default();
-            vec![("url", json!(format!("{}/lambda-url/{function}/", record.url())))]
+            vec![(
+                "url",
+                json!(format!("{}/lambda-url/{function}/", record.url())),
+            )]
         }
         "http-api" => {
             let id = made_up(thing, 10);
             let execution = of("execute-api", &id);
-            vec![("id", json!(id)), ("execution_arn", execution), ("url", json!(record.url()))]
+            vec![
+                ("id", json!(id)),
+                ("execution_arn", execution),
+                ("url", json!(record.url())),
+            ]
         }
         "http-integration" | "http-authorizer" => vec![("id", json!(made_up(thing, 7)))],
         "schedule-group" => vec![("arn", of("scheduler", &format!("schedule-group/{name}")))],
@@ -80,7 +93,10 @@ pub(super) fn outputs(record: &Record, kind: &str, thing: &Thing) -> Vec<(&'stat
         }
         "topic" => vec![("arn", of("sns", &name))],
         "bucket" => {
-            vec![("account", json!(ACCOUNT)), ("arn", json!(format!("arn:aws:s3:::{name}")))]
+            vec![
+                ("account", json!(ACCOUNT)),
+                ("arn", json!(format!("arn:aws:s3:::{name}"))),
+            ]
         }
         "kinesis-stream" => vec![("arn", of("kinesis", &format!("stream/{name}")))],
         "dynamodb-stream" => vec![("arn", table_stream(&name, &of))],
@@ -202,10 +218,7 @@ fn versions<'a>(
 }
 
 /// The aliases of a function, with the versions that they point to.
-fn aliases<'a>(
-    record: &'a Record,
-    function: &'a str,
-) -> impl Iterator<Item = (&'a str, &'a str)> {
+fn aliases<'a>(record: &'a Record, function: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let all = record.of_kind(ALIAS);
     all.filter_map(move |thing| {
         let (of, alias) = thing.name.split_once(':')?;
@@ -272,7 +285,12 @@ impl Wirer<'_> {
         }
         let seconds = number(fields, "timeout").unwrap_or(TIMEOUT);
         Some(Revision {
-            bytes: self.record.packages.get(&digest).copied().unwrap_or_default(),
+            bytes: self
+                .record
+                .packages
+                .get(&digest)
+                .copied()
+                .unwrap_or_default(),
             routes: routes(&root),
             label: None,
             digest,
@@ -295,16 +313,18 @@ impl Wirer<'_> {
         };
         // Without a stage, it answers nothing.
         let is_deployed = inside("aws:http-stage").next().is_some();
-        let routes = inside("aws:http-route").filter(|_| is_deployed).filter_map(|route| {
-            let integration = route.text("integration")?;
-            let integration =
-                inside("aws:http-integration").find(|thing| made_up(thing, 7) == integration)?;
-            let authorizer = route.text("authorizer");
-            let authorizer = authorizer.and_then(|id| {
-                inside("aws:http-authorizer").find(|thing| made_up(thing, 7) == id)
+        let routes = inside("aws:http-route")
+            .filter(|_| is_deployed)
+            .filter_map(|route| {
+                let integration = route.text("integration")?;
+                let integration = inside("aws:http-integration")
+                    .find(|thing| made_up(thing, 7) == integration)?;
+                let authorizer = route.text("authorizer");
+                let authorizer = authorizer.and_then(|id| {
+                    inside("aws:http-authorizer").find(|thing| made_up(thing, 7) == id)
+                });
+                api_route(route, integration, authorizer)
             });
-            api_route(route, integration, authorizer)
-        });
         Api {
             id: made_up(api, 10),
             routes: routes.collect(),
@@ -328,7 +348,11 @@ fn api_route(route: &Thing, integration: &Thing, authorizer: Option<&Thing>) -> 
 }
 
 fn tokens(authorizer: &Thing) -> Tokens {
-    let audience = authorizer.fields.get("audience").cloned().unwrap_or_default();
+    let audience = authorizer
+        .fields
+        .get("audience")
+        .cloned()
+        .unwrap_or_default();
     Tokens {
         issuer: authorizer.text("issuer").unwrap_or_default().to_owned(),
         audience: serde_json::from_value(audience).unwrap_or_default(),
@@ -376,7 +400,11 @@ pub(super) fn environment(fields: &BTreeMap<String, Json>) -> BTreeMap<String, V
 fn facts(fields: &BTreeMap<String, Json>) -> BTreeMap<String, Json> {
     let given = |field: &str| fields.get(field).filter(|value| !value.is_null()).cloned();
     let mut facts = BTreeMap::new();
-    for (fact, field) in [("Runtime", "runtime"), ("Handler", "handler"), ("Role", "role")] {
+    for (fact, field) in [
+        ("Runtime", "runtime"),
+        ("Handler", "handler"),
+        ("Role", "role"),
+    ] {
         facts.extend(given(field).map(|value| (fact.to_owned(), value)));
     }
     let architectures = given("architecture").map(|one| json!([one]));

@@ -21,7 +21,9 @@ pub(crate) fn outputs(record: &Record, thing: &Thing) -> BTreeMap<String, Json> 
         None => plain::outputs(record, thing),
     };
     let outputs = outputs.into_iter();
-    outputs.map(|(name, value)| (name.to_owned(), value)).collect()
+    outputs
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// The cloud's own name for it.
@@ -52,7 +54,9 @@ pub(crate) fn remove(record: &mut Record, kind: &str, name: &str) {
         .filter(|thing| aws::parent(thing).is_some_and(|parent| parent == (kind, name)))
         .map(|thing| (thing.kind.clone(), thing.name.clone()))
         .collect();
-    record.things.retain(|_, thing| (thing.kind.as_str(), thing.name.as_str()) != (kind, name));
+    record
+        .things
+        .retain(|_, thing| (thing.kind.as_str(), thing.name.as_str()) != (kind, name));
     for (kind, name) in inside {
         remove(record, &kind, &name);
     }

@@ -47,8 +47,9 @@ const SCRATCH: Memory = Memory::mib(512);
 /// The resources of a service on Azure or Google.
 pub(crate) fn lower(service: &Service, artifacts: &[Artifact]) -> Vec<Resource> {
     let functions = service.functions.iter().zip(artifacts);
-    let mut all: Vec<Resource> =
-        functions.map(|(function, artifact)| resource(service, function, artifact)).collect();
+    let mut all: Vec<Resource> = functions
+        .map(|(function, artifact)| resource(service, function, artifact))
+        .collect();
     all.sort_by(|one, other| one.id.cmp(&other.id));
     all
 }

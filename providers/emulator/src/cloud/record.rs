@@ -73,7 +73,10 @@ impl Thing {
 
 /// A field that is a whole number.
 pub(crate) fn number(fields: &BTreeMap<String, Json>, field: &str) -> Option<u32> {
-    fields.get(field).and_then(Json::as_u64).and_then(|number| number.try_into().ok())
+    fields
+        .get(field)
+        .and_then(Json::as_u64)
+        .and_then(|number| number.try_into().ok())
 }
 
 /// The digest of a field that is a file.
@@ -242,7 +245,13 @@ impl Store {
         for folder in ["packages", "logs", "tmp"] {
             let _ = fs_err::remove_dir_all(self.folder.join(folder));
         }
-        for file in ["cloud.json", "daemon.log", "start.lock", "emulator.lock", LOCK] {
+        for file in [
+            "cloud.json",
+            "daemon.log",
+            "start.lock",
+            "emulator.lock",
+            LOCK,
+        ] {
             let _ = fs_err::remove_file(self.folder.join(file));
         }
         drop(turn);
@@ -363,7 +372,10 @@ mod tests {
         let record = store.read().expect("reads");
         assert!(record.find("aws:role", "a").is_some());
         assert!(record.find("aws:role", "b").is_none());
-        let mode = fs_err::metadata(store.path()).expect("exists").permissions().mode();
+        let mode = fs_err::metadata(store.path())
+            .expect("exists")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -390,12 +402,18 @@ mod tests {
         let error = store.read().expect_err("is refused").to_string();
         assert!(error.contains(expected), "{error}");
         add(&store, "a").expect_err("is refused");
-        assert_eq!(fs_err::read_to_string(store.path()).expect("reads"), contents);
+        assert_eq!(
+            fs_err::read_to_string(store.path()).expect("reads"),
+            contents
+        );
     }
 
     #[test]
     fn a_file_that_is_not_ours_is_never_overwritten() {
-        check_refused("{\"format\": 2, \"new\": 1}", "newer version of mlfn (2, not 1)");
+        check_refused(
+            "{\"format\": 2, \"new\": 1}",
+            "newer version of mlfn (2, not 1)",
+        );
         check_refused("{\"format\": 1", "is damaged");
         check_refused("", "is damaged");
         let mut other = Record::new(ProviderName::Gcp);

@@ -6,13 +6,14 @@ pub(crate) mod wiring;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use mlfn_core::ProviderName;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use self::live::LiveFunction;
 use self::wiring::Wiring;
@@ -127,6 +128,8 @@ pub struct Emulator {
     live: RwLock<Arc<Live>>,
     /// True once it shall end.
     ending: watch::Sender<bool>,
+    /// What answers on the port.
+    front: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Emulator {
@@ -159,14 +162,11 @@ impl Emulator {
             address,
             live,
             ending: watch::Sender::new(false),
+            front: Mutex::default(),
         });
         let ending = emulator.ending.subscribe();
-        tokio::spawn(front::serve(
-            listener,
-            Arc::downgrade(&emulator),
-            control,
-            ending,
-        ));
+        let front = front::serve(listener, Arc::downgrade(&emulator), control, ending);
+        *emulator.front() = Some(tokio::spawn(front));
         Ok(emulator)
     }
 
@@ -252,6 +252,10 @@ impl Emulator {
     /// free afterwards.
     pub async fn shut_down(&self) {
         self.ending.send_replace(true);
+        let front = self.front().take();
+        if let Some(front) = front {
+            let _ = front.await;
+        }
         let live = self.live();
         let pools = || live.functions.values().flat_map(LiveFunction::pools);
         pools().for_each(|pool| pool.retire());
@@ -259,6 +263,10 @@ impl Emulator {
             pool.wait_for_population(0).await;
         }
         self.flush_logs().await;
+    }
+
+    fn front(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.front.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until everything that was logged can be read.

@@ -9,7 +9,10 @@ fn main() -> ExitCode {
     let Some(folder) = std::env::args_os().nth(1) else {
         return ExitCode::FAILURE;
     };
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
         return ExitCode::FAILURE;
     };
     let options = EmulatorOptions::new(ProviderName::Aws, folder);

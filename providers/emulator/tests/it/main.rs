@@ -6,6 +6,12 @@
 )]
 
 mod azure;
+mod changes;
+mod contract;
+mod detached;
 mod gcp;
 mod lambda;
+mod lambda_api;
+mod local;
+mod pool;
 mod support;

@@ -51,7 +51,14 @@ def main():
 def answer(headers, body):
     identifier = headers["Lambda-Runtime-Aws-Request-Id"]
     request = json.loads(body) if body.startswith(b"{") else {"do": "echo"}
-    do = request["do"]
+    if request.get("version") == "2.0":
+        inner = json.loads(request.get("body") or "{}")
+        if inner.get("do", "event") == "event":
+            text = json.dumps({"statusCode": 200, "cookies": ["a=1"], "body": json.dumps(request)})
+            report(f"invocation/{identifier}/response", text)
+            return
+        request = inner
+    do = request.get("do", "echo")
     if do == "echo":
         report(f"invocation/{identifier}/response", body)
     elif do == "describe":
@@ -69,6 +76,23 @@ def answer(headers, body):
         time.sleep(600)
     elif do == "large":
         report(f"invocation/{identifier}/response", b" " * request["bytes"])
+    elif do == "pid":
+        report(f"invocation/{identifier}/response", json.dumps({"pid": os.getpid()}))
+    elif do == "fill memory":
+        filled = bytearray(request["bytes"])
+        time.sleep(600)
+    elif do == "fill disk":
+        with open(os.path.join(os.environ["TMPDIR"], "file"), "wb") as file:
+            file.write(bytes(request["bytes"]))
+        time.sleep(600)
+    elif do == "wait":
+        # Until the other side closes, which the test does.
+        with socket.create_connection(("127.0.0.1", request["port"])) as connection:
+            connection.recv(1)
+        report(f"invocation/{identifier}/response", json.dumps({"pid": os.getpid()}))
+    elif do == "mark":
+        with open(os.path.join(os.environ["LAMBDA_TASK_ROOT"], "mark")) as file:
+            report(f"invocation/{identifier}/response", json.dumps({"mark": file.read()}))
     elif do == "log":
         for number in range(request["lines"]):
             print("line", number, "x" * 80)
