@@ -67,7 +67,12 @@ pub fn build(
     provider: &dyn Provider,
     options: &BuildOptions<'_>,
 ) -> Result<Built, PackageError> {
-    let path = options.folder.join(&function.model);
+    // Without `./`, which nobody wrote.
+    let path = if options.folder == Path::new(".") {
+        function.model.clone()
+    } else {
+        options.folder.join(&function.model)
+    };
     let before = Stamp::at(&path);
     let model = inspect::inspect(function, &path)?;
     let problems = check::check(function, &model);

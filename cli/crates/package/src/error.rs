@@ -92,13 +92,19 @@ fn write_help(path: &Path, source: &io::Error) -> Option<String> {
     if is_full(source) {
         return Some(FREE_SPACE.into());
     }
-    (source.kind() == io::ErrorKind::PermissionDenied).then(|| {
-        let folder = path.parent().unwrap_or(path);
-        format!(
-            "make `{}` writable, or choose another folder for packages",
-            folder.display()
-        )
-    })
+    match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            let folder = path.parent().unwrap_or(path);
+            Some(format!(
+                "make `{}` writable, or choose another folder for packages",
+                folder.display()
+            ))
+        }
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            Some("a file is where a folder is needed: choose another folder for packages".into())
+        }
+        _ => None,
+    }
 }
 
 fn is_full(error: &io::Error) -> bool {

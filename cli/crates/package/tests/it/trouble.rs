@@ -88,6 +88,8 @@ fn a_folder_that_cannot_be_made_is_named() {
         text.starts_with("cannot write `FOLDER/.mlfn/package`: "),
         "{text}"
     );
+    let help = error.help().unwrap_or_default();
+    assert!(help.contains("choose another folder"), "{help}");
 }
 
 #[test]
