@@ -2,32 +2,42 @@
 //! answers taken apart again by the rows of each request.
 
 use super::request::Request;
-use crate::engine::{Dim, Input, InputKind, Signature};
+use crate::engine::{Dim, InputKind, Signature};
 use crate::tensor::{Tensor, Value};
 
 /// What requests have in common that can be stacked: the sizes of each input's dimensions but the
 /// leading one.
 pub(crate) type Form = Vec<Vec<usize>>;
 
-/// The form of a request; none if it has to stay alone, because an input has no leading dimension
-/// of free size, or because its inputs do not have the same number of rows.
+/// The form of a request; none if it has to stay alone: the model has no leading dimension of free
+/// size that is the same in all inputs and stands nowhere else, or this request has not.
 pub(crate) fn form(signature: &Signature, request: &Request) -> Option<Form> {
+    if !has_free_rows(signature) {
+        return None;
+    }
     let rows = rows(request).filter(|rows| *rows > 0)?;
-    let inputs = signature.inputs.iter().zip(&request.inputs);
-    let sizes = inputs.map(|(input, tensor)| {
+    let sizes = request.inputs.iter().map(|tensor| {
         let (first, sizes) = tensor.shape.split_first()?;
-        (is_free(input) && *first == rows).then(|| sizes.to_vec())
+        (*first == rows).then(|| sizes.to_vec())
     });
     sizes.collect()
 }
 
-fn is_free(input: &Input) -> bool {
-    match &input.kind {
-        InputKind::Tensor { dims, .. } => {
-            matches!(dims.first(), Some(Dim::Symbol(_) | Dim::Any))
-        }
-        InputKind::Unsupported(_) => false,
-    }
+fn has_free_rows(signature: &Signature) -> bool {
+    let dims = signature.inputs.iter().map(|input| match &input.kind {
+        InputKind::Tensor { dims, .. } => dims.split_first(),
+        InputKind::Unsupported(_) => None,
+    });
+    let Some(dims) = dims.collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    let same = dims.windows(2).all(|pair| pair[0].0 == pair[1].0);
+    let is_free = |(first, others): &(&Dim, &[Dim])| match first {
+        Dim::Fixed(_) => false,
+        Dim::Symbol(_) => !others.contains(first),
+        Dim::Any => true,
+    };
+    same && dims.iter().all(is_free)
 }
 
 /// How many rows a request has that has a [`Form`].
@@ -151,7 +161,17 @@ mod tests {
     fn only_rows_of_a_free_number_can_be_stacked() {
         let free: &[Dim] = &[Dim::Symbol("N".to_owned()), Dim::Any];
         check_form(&[free], &[&[1, 2]], Some(&[&[2]]));
-        check_form(&[free, &[Dim::Any]], &[&[3, 2], &[3]], Some(&[&[2], &[]]));
+        check_form(&[free, &free[..1]], &[&[3, 2], &[3]], Some(&[&[2], &[]]));
+        check_form(&[free, &[Dim::Any]], &[&[3, 2], &[3]], None);
+        let other = Dim::Symbol("M".to_owned());
+        check_form(&[free, &[other]], &[&[3, 2], &[3]], None);
+        let square = [free[0].clone(), free[0].clone()];
+        check_form(&[&square], &[&[2, 2]], None);
+        check_form(
+            &[&[Dim::Any, Dim::Any][..]; 2],
+            &[&[2, 2], &[2, 3]],
+            Some(&[&[2], &[3]]),
+        );
         check_form(&[free, free], &[&[3, 2], &[2, 2]], None);
         check_form(
             &[free, &[Dim::Fixed(1), Dim::Any]],
