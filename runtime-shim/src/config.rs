@@ -281,3 +281,37 @@ impl Package {
         self.root.join(&self.config.library)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_http(port: &str, host: Option<&str>, expected: &str) {
+        let environment = Environment {
+            port: Some(port.to_owned()),
+            host: host.map(str::to_owned),
+            ..Environment::default()
+        };
+        let found = match environment.platform() {
+            Ok(PlatformChoice::Http(address)) => address.to_string(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn http_is_served_on_every_interface_unless_it_is_said_where() {
+        check_http("8080", None, "0.0.0.0:8080");
+        check_http("0", Some("127.0.0.1"), "127.0.0.1:0");
+        check_http("80", Some(" ::1 "), "[::1]:80");
+        check_http("80", Some("here"), "Err(BadHost { value: \"here\" })");
+    }
+
+    #[test]
+    fn threads_are_a_rounded_share_of_the_memory() {
+        for (memory, threads) in [(128, 1), (1769, 1), (2653, 1), (2654, 2), (10_240, 6)] {
+            assert_eq!(lambda_threads(memory), threads, "{memory}");
+        }
+    }
+}
