@@ -104,7 +104,7 @@ pub struct ScheduleTrigger {
     pub schedule: Schedule,
     /// An IANA time zone, e.g. `Europe/Berlin`; UTC by default.
     pub timezone: Option<String>,
-    /// The request that each run gets.
+    /// The request that each run gets; by default the model's example.
     pub input: Option<Json>,
 }
 

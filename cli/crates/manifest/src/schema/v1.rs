@@ -317,7 +317,7 @@ pub(crate) struct Schedule {
     pub(crate) cron: Option<String>,
     /// The time zone for `cron`; UTC if it is not given. Example: `timezone: Europe/Berlin`
     pub(crate) timezone: Option<String>,
-    /// The request that each run gets. Example: `input: { features: [5.1, 3.5] }`
+    /// The request that each run gets; the model's `example` if it is not given. Example: `input: { features: [5.1, 3.5] }`
     pub(crate) input: Option<Map<String, Json>>,
 }
 
