@@ -13,10 +13,24 @@ use crate::errors::CommandError;
 use crate::pipeline::Checked;
 use crate::printer::Printer;
 
-/// The archive under a name that later builds do not use, so that a rollback finds it again.
-pub(crate) fn keep(built: Built, checked: &Checked, printer: Printer) -> anyhow::Result<Artifact> {
-    let obstacles = built.findings.iter();
-    for finding in obstacles {
+/// How long an archive is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Until it is built again.
+    UntilTheNextBuild,
+    /// As long as a rollback may need it.
+    ForRollbacks,
+}
+
+/// The archive that is deployed, with its path relative to the manifest's folder, if it fits its
+/// place and could start there.
+pub(crate) fn checked(
+    built: Built,
+    keep: Keep,
+    checked: &Checked,
+    printer: Printer,
+) -> anyhow::Result<Artifact> {
+    for finding in &built.findings {
         let text = format!("{}: {} ({})", finding.file, finding.detail, finding.help);
         if finding.severity == Severity::Error && !checked.local {
             return Err(CommandError::failure(text).into());
@@ -30,14 +44,24 @@ pub(crate) fn keep(built: Built, checked: &Checked, printer: Printer) -> anyhow:
         let message = format!("`{function}` is too large for {provider}: {advice}");
         return Err(CommandError::failure(message).into());
     }
+    let path = match keep {
+        Keep::UntilTheNextBuild => artifact.path.clone(),
+        Keep::ForRollbacks => kept(&artifact, checked).context("the package cannot be kept")?,
+    };
+    let path = path.strip_prefix(checked.own_folder())?;
+    artifact.path = Path::new(".mlfn").join(path);
+    Ok(artifact)
+}
+
+/// The archive under a name that later builds do not use.
+fn kept(artifact: &Artifact, checked: &Checked) -> io::Result<PathBuf> {
     let folder = checked.release_folder();
-    fs_err::create_dir_all(&folder).context("the package cannot be kept")?;
+    fs_err::create_dir_all(&folder)?;
     let end = artifact.format.extension();
     let name = format!("{}.{}.{end}", artifact.function, artifact.digest.short());
-    let path = folder.join(&name);
-    copy(&artifact.path, &path).context("the package cannot be kept")?;
-    artifact.path = Path::new(".mlfn").join("release").join(name);
-    Ok(artifact)
+    let path = folder.join(name);
+    copy(&artifact.path, &path)?;
+    Ok(path)
 }
 
 /// A copy, whole or not at all. Not a link: a link changes the times of the original, by which the

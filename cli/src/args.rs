@@ -103,6 +103,8 @@ pub(crate) enum Command {
     #[command(visible_alias = "outputs")]
     Info(InfoArgs),
     Logs(LogsArgs),
+    #[command(visible_alias = "dev")]
+    Emulate(EmulateArgs),
     Rollback(RollbackArgs),
     #[command(visible_aliases = ["destroy", "delete"])]
     Remove(RemoveArgs),
@@ -261,6 +263,16 @@ pub(crate) struct DeployArgs {
 /// Show what is deployed: endpoints, versions, and the state of each resource
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {}
+
+/// Serve all functions on this machine until Ctrl-C, and follow changes of their files
+#[derive(Debug, Args)]
+pub(crate) struct EmulateArgs {
+    /// The port [default: any]
+    #[arg(long, env = "MLFN_PORT", hide_env = true, value_name = "NUMBER")]
+    pub(crate) port: Option<u16>,
+    #[command(flatten)]
+    pub(crate) build: BuildArgs,
+}
 
 /// Show the log of a function
 #[derive(Debug, Args)]

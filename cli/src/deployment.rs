@@ -15,7 +15,7 @@ use mlfn_engine::{Cancel, DriftPolicy, Engine, Event, Freshness, Outcome, Reques
 use mlfn_engine::{Settings, StepError, SystemHost};
 use mlfn_package::Formats;
 
-use crate::archives;
+use crate::archives::{self, Keep};
 use crate::errors::{self, CommandError};
 use crate::local;
 use crate::pipeline::{self, Checked, Packer, Place};
@@ -34,9 +34,9 @@ pub(crate) struct Prepared {
 }
 
 /// Checks and packs the service; none if something is wrong with the manifest, which is shown.
-pub(crate) fn prepare(
-    manifest: &ManifestSettings,
-    parts: &PartsSettings,
+fn prepare(
+    (manifest, parts): (&ManifestSettings, &PartsSettings),
+    keep: Keep,
     report: &dyn Report,
     printer: Printer,
 ) -> anyhow::Result<Option<Prepared>> {
@@ -59,7 +59,7 @@ pub(crate) fn prepare(
         let Some(built) = packer.pack(function)? else {
             return Ok(None);
         };
-        artifacts.push(archives::keep(built, &checked, printer)?);
+        artifacts.push(archives::checked(built, keep, &checked, printer)?);
     }
     let release = release(&checked, &artifacts)?;
     let wanted = cloud.lower(&checked.service, &artifacts);
@@ -314,11 +314,11 @@ pub(crate) fn drift(keep: bool) -> DriftPolicy {
 
 /// [`prepare`] away from the thread that waits for Ctrl-C.
 pub(crate) async fn prepared(
-    manifest: ManifestSettings,
-    parts: PartsSettings,
+    (manifest, parts): (ManifestSettings, PartsSettings),
+    keep: Keep,
     report: Arc<dyn Report>,
     printer: Printer,
 ) -> anyhow::Result<Option<Prepared>> {
-    let prepare = move || prepare(&manifest, &parts, &*report, printer);
+    let prepare = move || prepare((&manifest, &parts), keep, &*report, printer);
     tokio::task::spawn_blocking(prepare).await?
 }

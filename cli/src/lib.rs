@@ -41,10 +41,10 @@ use crate::args::{Cli, Command};
 use crate::printer::{Printer, Verbosity};
 use crate::report::Report;
 use crate::settings::{
-    CompletionSettings, DeploySettings, DoctorSettings, Environment, GlobalSettings, InfoSettings,
-    InitSettings, InspectSettings, InvokeSettings, LocalCloudSettings, LogsSettings,
-    PackageSettings, PlanSettings, RemoveSettings, RollbackSettings, StateSettings, UserFile,
-    ValidateSettings,
+    CompletionSettings, DeploySettings, DoctorSettings, EmulateSettings, Environment,
+    GlobalSettings, InfoSettings, InitSettings, InspectSettings, InvokeSettings,
+    LocalCloudSettings, LogsSettings, PackageSettings, PlanSettings, RemoveSettings,
+    RollbackSettings, StateSettings, UserFile, ValidateSettings,
 };
 use crate::stop::Stop;
 
@@ -167,6 +167,10 @@ async fn dispatch(
             let settings = InvokeSettings::resolve(args, global)?;
             commands::invoke::invoke(settings, printer).await
         }
+        Command::Emulate(args) => {
+            let settings = EmulateSettings::resolve(args, global)?;
+            commands::emulate::emulate(settings, report, printer, stop).await
+        }
         Command::Logs(args) => {
             let settings = LogsSettings::resolve(args, global);
             commands::logs::logs(settings, &*report).await
@@ -228,6 +232,7 @@ fn dispatch_blocking(
         | Command::Invoke(_)
         | Command::LocalCloud(_)
         | Command::Logs(_)
+        | Command::Emulate(_)
         | Command::State(_) => Ok(ExitStatus::Ok),
     }
 }

@@ -18,8 +18,8 @@ use etcetera::BaseStrategy as _;
 use mlfn_core::{ProviderName, StageName};
 
 pub(crate) use self::deploy::{
-    DeploySettings, How, InfoSettings, LocalCloudSettings, LogsSettings, PlanSettings,
-    RemoveSettings, RollbackSettings, StateSettings,
+    DeploySettings, EmulateSettings, How, InfoSettings, LocalCloudSettings, LogsSettings,
+    PlanSettings, RemoveSettings, RollbackSettings, StateSettings,
 };
 pub(crate) use self::environment::Environment;
 pub(crate) use self::invoke::{InputSource, InvocationType, InvokeSettings, RequestSource};

@@ -8,6 +8,7 @@ use mlfn_core::Plan;
 use mlfn_engine::{Request, plan_file};
 
 use super::plan;
+use crate::archives::Keep;
 use crate::deployment::{self, Bench, Job, Prepared};
 use crate::pipeline;
 use crate::printer::Printer;
@@ -46,7 +47,13 @@ async fn now(
         ..
     } = settings;
     let environment = manifest.environment;
-    let prepared = deployment::prepared(manifest, parts, Arc::clone(&report), printer).await?;
+    let prepared = deployment::prepared(
+        (manifest, parts),
+        Keep::ForRollbacks,
+        Arc::clone(&report),
+        printer,
+    )
+    .await?;
     let Some(prepared) = prepared else {
         return Ok(ExitStatus::InvalidManifest);
     };

@@ -3,6 +3,7 @@
 pub(crate) mod completion;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
+pub(crate) mod emulate;
 pub(crate) mod info;
 pub(crate) mod init;
 pub(crate) mod inspect;

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use mlfn_core::Plan;
 use mlfn_engine::{Request, plan_file};
 
+use crate::archives::Keep;
 use crate::deployment::{self, Bench, Prepared};
 use crate::printer::Printer;
 use crate::report::Report;
@@ -24,8 +25,9 @@ pub(crate) async fn plan(
 ) -> anyhow::Result<ExitStatus> {
     report.begin()?;
     let environment = settings.manifest.environment;
-    let (manifest, parts) = (settings.manifest, settings.parts);
-    let prepared = deployment::prepared(manifest, parts, Arc::clone(&report), printer).await?;
+    let source = (settings.manifest, settings.parts);
+    let prepared =
+        deployment::prepared(source, Keep::ForRollbacks, Arc::clone(&report), printer).await?;
     let Some(prepared) = prepared else {
         return Ok(ExitStatus::InvalidManifest);
     };

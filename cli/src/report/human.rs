@@ -13,7 +13,8 @@ use mlfn_templates::scaffold::Scaffold;
 use super::progress::Live;
 use super::table::{Align, count, table};
 use super::{
-    Deployed, Events, Finished, Packaged, Report, info, model, outcome, package, plan, state,
+    Deployed, Events, Finished, Packaged, Report, Serving, info, model, outcome, package, plan,
+    state,
 };
 use crate::commands::version::Versions;
 use crate::doctor::{self, Check};
@@ -138,6 +139,20 @@ impl Report for Human {
     fn deployed(&self, deployed: &Deployed<'_>) -> io::Result<()> {
         let palette = self.printer.data_palette();
         self.printer.data(&info::describe(deployed, palette))
+    }
+
+    fn serving(&self, serving: &Serving<'_>) -> io::Result<()> {
+        let palette = self.printer.data_palette();
+        let Palette { good, .. } = palette;
+        let service = &serving.checked.service;
+        let endpoints = info::endpoints(serving.checked, serving.state, palette);
+        self.printer.data(&format!(
+            "{good}serving{good:#} {}, stage {}, as {}, at {}\n\n{endpoints}",
+            service.name, service.stage, service.provider, serving.url
+        ))?;
+        self.printer
+            .note("Ctrl-C ends it; changes of files are followed");
+        Ok(())
     }
 
     fn log_line(&self, line: &LogLine) -> io::Result<()> {

@@ -16,7 +16,7 @@ use mlfn_templates::scaffold::Scaffold;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Deployed, Events, Finished, Packaged, Report};
+use super::{Deployed, Events, Finished, Packaged, Report, Serving};
 use crate::commands::version::Versions;
 use crate::doctor::Check;
 use crate::pipeline::{Problems, Verdict};
@@ -136,6 +136,10 @@ impl Report for Json {
 
     fn deployed(&self, deployed: &Deployed<'_>) -> io::Result<()> {
         self.document(&deploy::deployed(deployed))
+    }
+
+    fn serving(&self, serving: &Serving<'_>) -> io::Result<()> {
+        self.line("serving", &deploy::serving(serving))
     }
 
     fn log_line(&self, line: &LogLine) -> io::Result<()> {

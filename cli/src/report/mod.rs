@@ -72,6 +72,9 @@ pub(crate) trait Report: Send + Sync {
     /// Of `mlfn info`.
     fn deployed(&self, deployed: &Deployed<'_>) -> io::Result<()>;
 
+    /// Of `mlfn emulate`: where functions answer now.
+    fn serving(&self, serving: &Serving<'_>) -> io::Result<()>;
+
     /// Of `mlfn logs`.
     fn log_line(&self, line: &LogLine) -> io::Result<()>;
 
@@ -108,6 +111,14 @@ pub(crate) struct Finished<'a> {
     pub(crate) state: Option<State>,
     /// What to type to go on.
     pub(crate) next: String,
+}
+
+/// What is served.
+pub(crate) struct Serving<'a> {
+    pub(crate) checked: &'a Checked,
+    pub(crate) state: &'a State,
+    /// Where the local cloud answers.
+    pub(crate) url: String,
 }
 
 /// What is deployed.

@@ -7,8 +7,8 @@ use mlfn_core::ProviderName;
 
 use super::{Environment, GlobalSettings, ManifestSettings, PartsSettings, Questions};
 use crate::args::{
-    DeployArgs, DriftArgs, InfoArgs, LocalCloudArgs, LockArgs, LogsArgs, PlanArgs, RemoveArgs,
-    RollbackArgs, StateArgs, StateCommand,
+    DeployArgs, DriftArgs, EmulateArgs, InfoArgs, LocalCloudArgs, LockArgs, LogsArgs, PlanArgs,
+    RemoveArgs, RollbackArgs, StateArgs, StateCommand,
 };
 
 /// Of `mlfn plan`.
@@ -138,6 +138,28 @@ impl LogsSettings {
             since: since.map(|time| Duration::from_secs(time.get().into())),
             filter,
         }
+    }
+}
+
+/// Of `mlfn emulate`.
+#[derive(Debug)]
+pub(crate) struct EmulateSettings {
+    pub(crate) manifest: ManifestSettings,
+    pub(crate) parts: PartsSettings,
+    pub(crate) port: Option<u16>,
+}
+
+impl EmulateSettings {
+    pub(crate) fn resolve(args: EmulateArgs, global: GlobalSettings) -> anyhow::Result<Self> {
+        let EmulateArgs { port, build } = args;
+        let mut manifest = global.manifest;
+        // The cloud that is named is the one that is imitated.
+        manifest.target.local = true;
+        Ok(Self {
+            parts: PartsSettings::of_build(build, &manifest)?,
+            manifest,
+            port,
+        })
     }
 }
 

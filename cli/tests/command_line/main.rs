@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test may fail")]
 
 mod deploy;
+mod emulate;
 mod init;
 mod process;
 mod project;

@@ -5,7 +5,7 @@ use mlfn_engine::{Event, Status};
 use serde_json::{Value as Json, json};
 
 use crate::report::plan::Totals;
-use crate::report::{Deployed, Finished, info, outcome};
+use crate::report::{Deployed, Finished, Serving, info, outcome};
 
 /// What will be done to a resource. The resource as a whole is left out: it may hold secrets.
 pub(super) fn change(change: &Change) -> Json {
@@ -119,6 +119,18 @@ fn status(status: Status) -> &'static str {
         Status::Interrupted => "interrupted",
         Status::LockLost => "lock-lost",
     }
+}
+
+/// What is served.
+pub(super) fn serving(serving: &Serving<'_>) -> Json {
+    let service = &serving.checked.service;
+    json!({
+        "service": service.name,
+        "stage": service.stage,
+        "as": service.provider,
+        "url": serving.url,
+        "endpoints": info::addresses(serving.checked, serving.state),
+    })
 }
 
 /// What is deployed.
