@@ -210,11 +210,23 @@ impl Job<'_> {
     pub(crate) async fn carry_out(&self, request: &Request) -> anyhow::Result<ExitStatus> {
         let before = self.quietly().state().await?;
         let status = self.plan_and_apply(request).await?;
+        if status == ExitStatus::Ok && request.purpose != Purpose::Remove {
+            self.wake().await?;
+        }
         if status == ExitStatus::Ok {
             archives::sweep(&self.bench.checked, before.as_ref(), request.purpose)
                 .context("everything is done, but for the removal of files that are not needed")?;
         }
         Ok(status)
+    }
+
+    /// A deploy without changes may find that what it deployed to has ended since.
+    async fn wake(&self) -> anyhow::Result<()> {
+        let checked = &self.bench.checked;
+        if !checked.local {
+            return Ok(());
+        }
+        local::wake(checked).await
     }
 
     async fn plan_and_apply(&self, request: &Request) -> anyhow::Result<ExitStatus> {

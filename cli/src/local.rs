@@ -16,13 +16,24 @@ pub(crate) const VERB: &str = "local-cloud";
 
 /// Where `checked` is deployed to.
 pub(crate) fn cloud(checked: &Checked) -> anyhow::Result<Box<dyn Cloud>> {
-    let name = checked.service.provider;
-    if !checked.local {
-        return Ok(registry::cloud(name)?);
+    if checked.local {
+        return Ok(Box::new(twin(checked)?));
     }
+    Ok(registry::cloud(checked.service.provider)?)
+}
+
+/// Makes sure that the local cloud answers, in which something is deployed: its process does not
+/// outlive the machine.
+pub(crate) async fn wake(checked: &Checked) -> anyhow::Result<()> {
+    let woken = twin(checked)?.wake().await;
+    woken.context("the local cloud does not run")
+}
+
+fn twin(checked: &Checked) -> anyhow::Result<Local> {
+    let name = checked.service.provider;
     let folder = folder(checked)?;
     let launcher = launcher(&folder, name)?;
-    Ok(Box::new(Local::new(registry::twin(name), folder, launcher)))
+    Ok(Local::new(registry::twin(name), folder, launcher))
 }
 
 /// What the local cloud of a service and stage keeps, as an absolute path.

@@ -361,6 +361,23 @@ fn what_is_not_deployed_cannot_be_called_or_shown() {
 }
 
 #[test]
+fn what_is_deployed_outlives_the_process_that_answers() {
+    let project = Project::iris();
+    project.expect("deploy", 0);
+    for words in ["deploy", "invoke"] {
+        for id in project.process_ids() {
+            let killed = Command::new("kill").args(["-KILL", &id]).status();
+            assert!(killed.expect("starts").success());
+        }
+        project.expect(words, 0);
+        assert!(!project.processes().is_empty());
+        assert!(project.expect("invoke", 0).stdout.contains(ANSWER));
+    }
+    project.expect("remove --yes", 0);
+    assert_eq!(project.processes(), Vec::<String>::new());
+}
+
+#[test]
 fn every_cloud_can_be_imitated() {
     for cloud in ["azure", "gcp"] {
         let project = Project::iris();

@@ -90,20 +90,26 @@ impl Project {
         files
     }
 
-    /// The processes that were started for this project: those whose variables name its home.
+    /// The command lines of the processes that were started for this project.
     pub(crate) fn processes(&self) -> Vec<String> {
-        let home = format!("HOME={}", self.home.path().display());
-        let entries = fs_err::read_dir("/proc").expect("reads").flatten();
-        let ours = entries.filter(|entry| {
-            let variables = fs_err::read(entry.path().join("environ")).unwrap_or_default();
-            let mut variables = variables.split(|byte| *byte == 0);
-            variables.any(|variable| variable == home.as_bytes())
-        });
-        ours.map(|entry| {
-            let line = fs_err::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = |id: &String| {
+            let line = fs_err::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
             String::from_utf8_lossy(&line).replace('\0', " ")
-        })
-        .collect()
+        };
+        self.process_ids().iter().map(line).collect()
+    }
+
+    /// The local cloud of this project, and what it started: those whose folder is in the home.
+    pub(crate) fn process_ids(&self) -> Vec<String> {
+        let home = self.home.path().canonicalize().expect("is there");
+        let entries = fs_err::read_dir("/proc").expect("reads").flatten();
+        let ids = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        ids.filter(|id| id.parse::<u32>().is_ok())
+            .filter(|id| {
+                let folder = fs_err::read_link(format!("/proc/{id}/cwd"));
+                folder.is_ok_and(|folder| folder.starts_with(&home))
+            })
+            .collect()
     }
 }
 

@@ -38,6 +38,13 @@ impl Local {
         }
     }
 
+    /// Starts the process that answers, if it does not run: it does not outlive the machine, and
+    /// what is deployed does.
+    pub async fn wake(&self) -> Result<(), ProviderError> {
+        let daemon = Daemon::new(self.folder.clone(), self.launcher.clone());
+        daemon.ensure().await
+    }
+
     fn provider(&self) -> &dyn Provider {
         match &self.like {
             Like::Cloud(cloud) => &**cloud,

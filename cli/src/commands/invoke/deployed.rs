@@ -1,5 +1,6 @@
 //! `mlfn invoke` of what is deployed.
 
+use anyhow::Context as _;
 use mlfn_core::Function;
 use mlfn_engine::state::{self, Document, State, StateStore as _};
 
@@ -41,9 +42,9 @@ pub(super) async fn invoke(
         kind: settings.kind,
         payload,
     };
-    let folder = local::folder(&checked)?;
-    let url = mlfn_emulator::find_detached(&folder).await;
-    let url = url.ok_or_else(|| not_running(&checked))?;
+    local::wake(&checked).await?;
+    let url = mlfn_emulator::find_detached(&local::folder(&checked)?).await;
+    let url = url.context("the local cloud has just ended")?;
     show(
         &lambda::invoke(&url, ask).await?,
         &function,
@@ -75,13 +76,6 @@ fn named(state: &State, kind: &str, function: &Function) -> Option<String> {
     };
     let found = resources.find(|recorded| is_it(&recorded.id))?;
     Some(found.remote_name.clone())
-}
-
-fn not_running(checked: &Checked) -> CommandError {
-    CommandError::failure("the local cloud does not run; it ends with the machine").hint(format!(
-        "start it again with `mlfn deploy{}`",
-        checked.flags
-    ))
 }
 
 fn show(
