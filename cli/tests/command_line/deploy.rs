@@ -69,6 +69,46 @@ fn of_type(run: &Run, kind: &str) -> Vec<Json> {
 }
 
 #[test]
+fn a_plan_shows_every_field_that_changes() {
+    let project = Project::iris();
+    project.expect("deploy", 0);
+    project.replace("512MB", "1024MB");
+    let expected = "deploy iris, stage dev, on local\n\
+        \n\
+        ~ update aws:function/classifier (iris-dev-classifier): 1 field changed\n\
+        \u{20}   memory: 512 -> 1024\n\
+        \n\
+        + add a new version of aws:function-version/classifier (iris-dev-classifier@DIGEST): \
+        a version never changes; earlier ones stay for rollbacks\n\
+        \u{20}   revision: DIGEST -> DIGEST\n\
+        \n\
+        ~ update aws:alias/classifier (iris-dev-classifier:live): 1 field changed\n\
+        \u{20}   version: 1 -> (known after deploy)\n\
+        \n\
+        2 to update, 1 new version; nothing to upload\n";
+    assert_eq!(masked(&project.expect("plan", 0).stdout), expected);
+    // A dry run is the same, and neither changes anything.
+    assert_eq!(
+        masked(&project.expect("deploy --dry-run", 0).stdout),
+        expected
+    );
+    assert_eq!(memory(&project), 512);
+}
+
+/// With digests, which differ from build to build, as a word.
+fn masked(text: &str) -> String {
+    let words = text.split_inclusive(|c: char| !c.is_ascii_hexdigit());
+    let mask = |word: &str| {
+        let digits = word.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
+        if digits.len() == 12 {
+            return format!("DIGEST{}", &word[12..]);
+        }
+        word.to_owned()
+    };
+    words.map(mask).collect()
+}
+
+#[test]
 fn a_second_deploy_changes_nothing() {
     let project = Project::iris();
     let first = project.expect("deploy --json", 0);
