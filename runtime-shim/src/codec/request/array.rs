@@ -127,6 +127,8 @@ struct Collector<'r, 'a, T> {
     leaf: Option<usize>,
     /// The indices of the arrays that are open.
     path: Vec<usize>,
+    /// Whether all of it is one object of features, and so one sample.
+    is_one_object: bool,
 }
 
 impl<'r, 'a, T: FromJson> Collector<'r, 'a, T> {
@@ -137,6 +139,7 @@ impl<'r, 'a, T: FromJson> Collector<'r, 'a, T> {
             values: Vec::new(),
             leaf: None,
             path: Vec::new(),
+            is_one_object: false,
         }
     }
 
@@ -204,6 +207,7 @@ impl<'r, 'a, T: FromJson> Collector<'r, 'a, T> {
             return Err(self.no_names());
         }
         self.open(depth)?;
+        self.is_one_object = depth == 0;
         let mut row: Vec<Option<T>> = vec![None; names.len()];
         if let Some(first) = first {
             self.feature(first, &mut row, map)?;
@@ -277,6 +281,7 @@ impl<'r, 'a, T: FromJson> Collector<'r, 'a, T> {
             shape: &shape,
             dims,
             names,
+            is_one_object: self.is_one_object,
         };
         match fit::fit(&given) {
             Ok((shape, rows)) => Ok(Found {

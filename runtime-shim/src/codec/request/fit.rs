@@ -15,6 +15,8 @@ pub(super) struct Given<'a> {
     pub(super) dims: &'a [Dim],
     /// The names along the last dimension.
     pub(super) names: &'a [String],
+    /// Whether the request names the features of one sample.
+    pub(super) is_one_object: bool,
 }
 
 /// Adds the batch dimension to a sample, and checks every size.
@@ -46,7 +48,9 @@ fn place(given: &Given<'_>) -> Result<(Vec<usize>, Rows), Failure> {
         }
         // Of a column, a list is that many samples and not one sample of many values.
         (0, 2) if is_column(dims) => return Ok((vec![1, 1], Rows::One)),
-        (1, 2) if is_column(dims) => return Ok((vec![shape[0], 1], Rows::Batch(shape[0]))),
+        (1, 2) if is_column(dims) && !given.is_one_object => {
+            return Ok((vec![shape[0], 1], Rows::Batch(shape[0])));
+        }
         (found, rank) if found == rank => return Ok((shape.to_vec(), batch(shape[0], &dims[0]))),
         (found, rank) if found + 1 == rank => {
             let with_batch = std::iter::once(1).chain(shape.iter().copied());
