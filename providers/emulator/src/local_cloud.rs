@@ -90,7 +90,7 @@ impl LocalCloud {
     /// Brings the emulator to what the record says now. What sends events (queues, schedules) has
     /// its place here, too: it is told by the same record, and calls a
     /// [`FunctionHandle`](crate::FunctionHandle).
-    pub(crate) fn refresh(&self) -> Result<Record, RecordError> {
+    pub(crate) fn refresh(&self) -> Result<Arc<Record>, RecordError> {
         let record = self.store.read()?;
         self.emulator.rewire(wire(&record, &self.packages));
         Ok(record)

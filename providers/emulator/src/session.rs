@@ -139,21 +139,17 @@ impl LocalSession {
         thing.tags.extend(ours);
     }
 
-    /// Changes the record in a thread that may wait for the disk.
-    async fn change<T: Send + 'static>(
+    /// Changes the record. It takes no longer than writing a small file, and is not done halfway
+    /// or later when this process ends or gives up.
+    fn change<T>(
         &self,
-        change: impl FnOnce(&mut Record) -> Result<T, ProviderError> + Send + 'static,
+        change: impl FnOnce(&mut Record) -> Result<T, ProviderError>,
     ) -> Result<T, ProviderError> {
-        let (store, region) = (self.store.clone(), self.access.region.clone());
-        let changed = tokio::task::spawn_blocking(move || {
-            store.change(|record| {
-                record.region = region.or(record.region.take());
-                change(record)
-            })
-        });
-        changed.await.unwrap_or_else(|error| {
-            let why = "a change of the local cloud was interrupted".to_owned();
-            Err(ProviderError::new(Failure::Unavailable { why }).caused_by(error))
+        self.store.change(|record| {
+            if let Some(region) = &self.access.region {
+                record.region = Some(region.clone());
+            }
+            change(record)
         })
     }
 
@@ -170,22 +166,44 @@ impl LocalSession {
 }
 
 /// The packages that a change brings.
+#[derive(Clone)]
 struct Unpacking {
     packages: Packages,
     files: Vec<(PathBuf, FileRef)>,
 }
 
 impl Unpacking {
-    fn bytes(&self) -> u64 {
-        self.files.iter().map(|(_, file)| file.bytes).sum()
+    /// That all bytes are there.
+    fn tell(&self, call: &Call<'_>) {
+        let total = self.files.iter().map(|(_, file)| file.bytes).sum();
+        (call.progress)(total, total);
     }
 
-    /// Under the lock of the record, so that nobody takes them for unused.
-    fn unpack(&self, record: &mut Record) -> Result<(), ProviderError> {
+    /// In a thread of its own, since that takes a while.
+    async fn unpack(&self) -> Result<(), ProviderError> {
+        let own = self.clone();
+        let unpacked = tokio::task::spawn_blocking(move || own.unpack_now()).await;
+        unpacked.unwrap_or_else(|error| {
+            let why = "unpacking was interrupted".to_owned();
+            Err(ProviderError::new(Failure::Unavailable { why }).caused_by(error))
+        })
+    }
+
+    /// Does nothing for those that are there.
+    fn unpack_now(&self) -> Result<(), ProviderError> {
         for (path, file) in &self.files {
             self.packages.unpack(path, &file.digest)?;
-            record.packages.insert(file.digest.clone(), file.bytes);
         }
+        Ok(())
+    }
+
+    /// Under the lock of the record, since others may have taken them for unused until now.
+    fn record(&self, record: &mut Record) -> Result<(), ProviderError> {
+        self.unpack_now()?;
+        let files = self.files.iter();
+        record
+            .packages
+            .extend(files.map(|(_, file)| (file.digest.clone(), file.bytes)));
         Ok(())
     }
 }
@@ -215,24 +233,20 @@ impl Session for LocalSession {
         };
         self.tag(&mut thing);
         let unpacking = self.unpacking(call);
-        let total = unpacking.bytes();
-        let (service, stage) = (self.access.service.clone(), self.access.stage.clone());
-        let (record, thing) = self
-            .change(move |record| {
-                if let Some(found) = record.find(&thing.kind, &thing.name) {
-                    let tag = |name: &str| found.tags.get(name).cloned();
-                    return Err(ProviderError::new(Failure::AlreadyExists {
-                        what: thing.name.clone(),
-                        owner: Ownership::by_tags(tag, &service, &stage),
-                    }));
-                }
-                unpacking.unpack(record)?;
-                admit(record, &mut thing)?;
-                record.put(thing.clone());
-                Ok((record.clone(), thing))
-            })
-            .await?;
-        (call.progress)(total, total);
+        unpacking.unpack().await?;
+        let record = self.change(|record| {
+            if let Some(found) = record.find(&thing.kind, &thing.name) {
+                return Err(ProviderError::new(Failure::AlreadyExists {
+                    what: thing.name.clone(),
+                    owner: self.owner(found),
+                }));
+            }
+            unpacking.record(record)?;
+            admit(record, &mut thing)?;
+            record.put(thing.clone());
+            Ok(record.clone())
+        })?;
+        unpacking.tell(call);
         self.host.changed(false).await?;
         Ok(self.observe(&record, &thing))
     }
@@ -244,49 +258,42 @@ impl Session for LocalSession {
         changed: &BTreeSet<String>,
     ) -> Result<Observed, ProviderError> {
         self.host.ensure().await?;
-        let (kind, name) = (call.id.kind().to_owned(), call.remote_name.to_owned());
-        let (wanted, changed) = (set_fields(call), changed.clone());
+        let (kind, name) = (call.id.kind(), call.remote_name);
         let unpacking = self.unpacking(call);
-        let total = unpacking.bytes();
-        let mut tags = Thing::default_for(&kind, &name);
-        self.tag(&mut tags);
-        let (record, thing) = self
-            .change(move |record| {
-                unpacking.unpack(record)?;
-                let found = record.find(&kind, &name);
-                let found = found.ok_or_else(|| Failure::NotFound { what: name.clone() })?;
-                let mut thing = found.clone();
-                thing.fields.retain(|field, _| !changed.contains(field));
-                let fields = wanted
-                    .into_iter()
-                    .filter(|(field, _)| changed.contains(field));
-                thing.fields.extend(fields);
-                thing.tags.extend(tags.tags);
-                thing.modified = now();
-                aws::points_to_something(record, &thing)?;
-                record.put(thing.clone());
-                unpacking.packages.keep(&record.keep_packages());
-                Ok((record.clone(), thing))
-            })
-            .await?;
-        (call.progress)(total, total);
+        unpacking.unpack().await?;
+        let (record, thing) = self.change(|record| {
+            unpacking.record(record)?;
+            let found = record.find(kind, name).cloned();
+            let mut thing = found.ok_or_else(|| Failure::NotFound {
+                what: name.to_owned(),
+            })?;
+            thing.fields.retain(|field, _| !changed.contains(field));
+            let fields = set_fields(call).into_iter();
+            thing
+                .fields
+                .extend(fields.filter(|(field, _)| changed.contains(field)));
+            thing.modified = now();
+            self.tag(&mut thing);
+            aws::points_to_something(record, &thing)?;
+            record.put(thing.clone());
+            self.packages.keep(&record.keep_packages());
+            Ok((record.clone(), thing))
+        })?;
+        unpacking.tell(call);
         self.host.changed(false).await?;
         Ok(self.observe(&record, &thing))
     }
 
     async fn delete(&self, prior: &Recorded) -> Result<(), ProviderError> {
         let (kind, name) = (prior.id.kind().to_owned(), prior.remote_name.clone());
-        let packages = self.packages.clone();
-        let is_empty = self
-            .change(move |record| {
-                if let Some(thing) = record.find(&kind, &name) {
-                    dismiss(record, thing)?;
-                }
-                remove(record, &kind, &name);
-                packages.keep(&record.keep_packages());
-                Ok(record.things.is_empty())
-            })
-            .await?;
+        let is_empty = self.change(|record| {
+            if let Some(thing) = record.find(&kind, &name) {
+                dismiss(record, thing)?;
+            }
+            remove(record, &kind, &name);
+            self.packages.keep(&record.keep_packages());
+            Ok(record.things.is_empty())
+        })?;
         self.host.changed(is_empty).await?;
         if is_empty && matches!(self.host, Host::Detached(_)) {
             self.store.clear()?;
@@ -309,20 +316,6 @@ impl Session for LocalSession {
                 let why = String::from_utf8_lossy(&answer).into_owned();
                 Err(Failure::Unhealthy { why }.into())
             }
-        }
-    }
-}
-
-impl Thing {
-    fn default_for(kind: &str, name: &str) -> Self {
-        Self {
-            kind: kind.to_owned(),
-            name: name.to_owned(),
-            fields: BTreeMap::new(),
-            tags: BTreeMap::new(),
-            number: None,
-            snapshot: None,
-            modified: 0,
         }
     }
 }

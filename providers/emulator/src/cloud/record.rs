@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fs_err::File;
 use mlfn_core::{Digest, ProviderName};
@@ -182,12 +183,19 @@ pub enum RecordError {
 pub(crate) struct Store {
     folder: PathBuf,
     platform: ProviderName,
+    /// What was read or written last. The file is held open, so that no other file can have its
+    /// number: another number, another content.
+    last: Arc<Mutex<Option<(File, Arc<Record>)>>>,
 }
 
 impl Store {
     /// In `folder`, which need not exist.
     pub(crate) fn new(folder: PathBuf, platform: ProviderName) -> Self {
-        Self { folder, platform }
+        Self {
+            folder,
+            platform,
+            last: Arc::default(),
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -195,27 +203,45 @@ impl Store {
     }
 
     /// What there is now.
-    pub(crate) fn read(&self) -> Result<Record, RecordError> {
+    pub(crate) fn read(&self) -> Result<Arc<Record>, RecordError> {
         let path = self.path();
-        let bytes = match fs_err::read(&path) {
-            Ok(bytes) => bytes,
+        let mut last = self.last();
+        if let Some((file, record)) = &*last
+            && is_at(file, &path)
+        {
+            return Ok(Arc::clone(record));
+        }
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Record::new(self.platform));
+                return Ok(Arc::new(Record::new(self.platform)));
             }
             Err(error) => return Err(error.into()),
         };
-        let record = parse(&path, &bytes)?;
-        if record.platform != self.platform && record.things.is_empty() {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let record = Arc::new(self.check(parse(&path, &bytes)?)?);
+        *last = Some((file, Arc::clone(&record)));
+        Ok(record)
+    }
+
+    /// A cloud without anything in it may become any other.
+    fn check(&self, record: Record) -> Result<Record, RecordError> {
+        if record.platform == self.platform {
+            return Ok(record);
+        }
+        if record.things.is_empty() {
             return Ok(Record::new(self.platform));
         }
-        if record.platform != self.platform {
-            return Err(RecordError::OtherCloud {
-                path,
-                found: record.platform,
-                wanted: self.platform,
-            });
-        }
-        Ok(record)
+        Err(RecordError::OtherCloud {
+            path: self.path(),
+            found: record.platform,
+            wanted: self.platform,
+        })
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(File, Arc<Record>)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes what there is, unless `change` fails. One after the other, whichever process asks.
@@ -224,11 +250,11 @@ impl Store {
         change: impl FnOnce(&mut Record) -> Result<T, E>,
     ) -> Result<T, E> {
         let _turn = lock(&self.folder, LOCK).map_err(RecordError::from)?;
-        let mut record = self.read()?;
-        let before = record.clone();
+        let before = self.read()?;
+        let mut record = Record::clone(&before);
         let done = change(&mut record)?;
-        if record != before {
-            self.write(&record).map_err(RecordError::from)?;
+        if record != *before {
+            self.write(record).map_err(RecordError::from)?;
         }
         Ok(done)
     }
@@ -259,9 +285,11 @@ impl Store {
         Ok(())
     }
 
-    fn write(&self, record: &Record) -> io::Result<()> {
-        let bytes = serde_json::to_vec_pretty(record)?;
-        replace(&self.path(), &bytes)
+    fn write(&self, record: Record) -> io::Result<()> {
+        let bytes = serde_json::to_vec_pretty(&record)?;
+        let file = replace(&self.path(), &bytes)?;
+        *self.last() = Some((file, Arc::new(record)));
+        Ok(())
     }
 }
 
@@ -317,14 +345,15 @@ fn lock_file(folder: &Path, name: &str) -> io::Result<File> {
 
 /// Replaces a file, so that it has all of its old or all of its new content whenever the machine
 /// stops. Only its owner may read it: environment variables are in there.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let draft = path.with_extension(format!("{}.tmp", random_hex(4)));
     let written = (|| {
         let mut file = File::create(&draft)?;
         file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs_err::rename(&draft, path)
+        fs_err::rename(&draft, path)?;
+        Ok(file)
     })();
     if written.is_err() {
         // Nobody needs half of a file; the first error is the one to tell.
@@ -362,7 +391,10 @@ mod tests {
     fn what_is_written_is_read_again_and_a_failed_change_is_none() {
         let folder = TempDir::new().expect("makes a folder");
         let store = Store::new(folder.path().join("dev"), ProviderName::Aws);
-        assert_eq!(store.read().expect("reads"), Record::new(ProviderName::Aws));
+        assert_eq!(
+            *store.read().expect("reads"),
+            Record::new(ProviderName::Aws)
+        );
         add(&store, "a").expect("changes");
         let failed: Result<(), RecordError> = store.change(|record| {
             record.put(thing("b"));

@@ -13,7 +13,8 @@ use mlfn_testkit::{TestHost, lifecycle, trigger};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::local::{access, artifact};
+use crate::local::{access, packed};
+use crate::support::Package;
 
 /// The local twin of AWS, for the service `s`.
 struct LocalTwin {
@@ -94,7 +95,7 @@ impl Twin for LocalTwin {
         } else {
             ""
         };
-        let mut artifact = artifact(&self.folder, mark);
+        let mut artifact = packed(Package::light(), &self.folder, mark);
         artifact.function = service.functions[0].name.clone();
         mlfn_aws::Aws.lower(&service, &[artifact])
     }
@@ -160,7 +161,7 @@ impl lifecycle::Lab for Lab {
     }
 
     fn host(&self) -> TestHost {
-        TestHost::new(1)
+        TestHost::faster(1, 100)
     }
 }
 
@@ -183,10 +184,13 @@ contract! {
     what_others_own_is_left_alone
     a_refusal_says_what_is_missing
     a_throttle_storm_passes
+    an_interrupted_deploy_finishes_what_it_began
+    of_two_deploys_at_once_one_is_refused
     a_failed_health_check_leaves_the_old_one_serving
     a_rollback_brings_the_earlier_one_back
     a_stale_plan_is_refused
     any_call_may_go_wrong
     any_write_of_the_state_may_go_wrong
     a_removal_may_go_wrong_at_any_call
+    what_was_begun_can_be_removed_at_once
 }

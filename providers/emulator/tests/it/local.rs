@@ -156,7 +156,11 @@ pub(crate) fn access(service: &Service) -> Access {
 
 /// The fake handler, packed.
 pub(crate) fn artifact(folder: &TempDir, mark: &str) -> Artifact {
-    let package = Package::new(ProviderName::Aws);
+    packed(Package::new(ProviderName::Aws), folder, mark)
+}
+
+/// A handler, packed.
+pub(crate) fn packed(package: Package, folder: &TempDir, mark: &str) -> Artifact {
     let routes = json!([{ "method": "POST", "path": "/predict" }]);
     let config = json!({
         "format": 1, "service": "iris", "stage": "dev", "function": "classifier",

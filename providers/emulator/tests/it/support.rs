@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use mlfn_core::{Memory, ProviderName, Seconds};
@@ -38,6 +39,12 @@ impl Package {
             environment: BTreeMap::new(),
         };
         package.with_file(file, &script, 0o755)
+    }
+
+    /// On Lambda, with a handler that starts quickly and can do little.
+    pub(crate) fn light() -> Self {
+        let script = format!("#!{} -IS\n{}", python(), include_str!("handlers/light.py"));
+        Self::new(ProviderName::Aws).with_file("bootstrap", &script, 0o755)
     }
 
     /// Adds an Azure function with these bindings, and `host.json`.
@@ -150,13 +157,14 @@ impl Lifeline {
     }
 }
 
-fn python() -> String {
-    let output = Command::new("python3")
-        .args(["-c", "import sys; print(sys.executable)"])
-        .output()
-        .expect("python3 is installed");
-    String::from_utf8(output.stdout)
-        .expect("is text")
-        .trim()
-        .to_owned()
+fn python() -> &'static str {
+    static PYTHON: OnceLock<String> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let output = Command::new("python3")
+            .args(["-c", "import sys; print(sys.executable)"])
+            .output()
+            .expect("python3 is installed");
+        let text = String::from_utf8(output.stdout).expect("is text");
+        text.trim().to_owned()
+    })
 }
