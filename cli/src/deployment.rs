@@ -10,7 +10,7 @@ use mlfn_core::{
     Access, Artifact, FunctionRelease, PartKind, Plan, Purpose, Release, Resource, Session,
 };
 use mlfn_core::{Digest, KindSpec};
-use mlfn_engine::state::{LocalStore, LockPolicy};
+use mlfn_engine::state::{LocalStore, LockPolicy, State};
 use mlfn_engine::{Cancel, DriftPolicy, Engine, Event, Freshness, Outcome, Request, Status};
 use mlfn_engine::{Settings, StepError, SystemHost};
 use mlfn_package::Formats;
@@ -210,23 +210,35 @@ impl Job<'_> {
     pub(crate) async fn carry_out(&self, request: &Request) -> anyhow::Result<ExitStatus> {
         let before = self.quietly().state().await?;
         let status = self.plan_and_apply(request).await?;
-        if status == ExitStatus::Ok && request.purpose != Purpose::Remove {
-            self.wake().await?;
-        }
-        if status == ExitStatus::Ok {
-            archives::sweep(&self.bench.checked, before.as_ref(), request.purpose)
-                .context("everything is done, but for the removal of files that are not needed")?;
-        }
-        Ok(status)
+        self.tidy(status, before.as_ref(), request.purpose).await
     }
 
-    /// A deploy without changes may find that what it deployed to has ended since.
-    async fn wake(&self) -> anyhow::Result<()> {
+    /// Applies a plan from a file, which somebody has read already.
+    pub(crate) async fn apply(&self, plan: &Plan) -> anyhow::Result<ExitStatus> {
+        let before = self.quietly().state().await?;
+        self.report.planned(plan)?;
+        let status = self.go(plan, Freshness::Cloud).await?;
+        self.tidy(status, before.as_ref(), plan.purpose).await
+    }
+
+    /// What comes after a success: nothing stays that nobody needs, and what is deployed answers.
+    async fn tidy(
+        &self,
+        status: ExitStatus,
+        before: Option<&State>,
+        purpose: Purpose,
+    ) -> anyhow::Result<ExitStatus> {
         let checked = &self.bench.checked;
-        if !checked.local {
-            return Ok(());
+        if status != ExitStatus::Ok {
+            return Ok(status);
         }
-        local::wake(checked).await
+        archives::sweep(checked, before, purpose)
+            .context("everything is done, but for the removal of files that are not needed")?;
+        // A deploy without changes may find that the process that answered has ended.
+        if checked.local && purpose != Purpose::Remove {
+            local::wake(checked).await?;
+        }
+        Ok(status)
     }
 
     async fn plan_and_apply(&self, request: &Request) -> anyhow::Result<ExitStatus> {
@@ -241,12 +253,6 @@ impl Job<'_> {
         drop(engine);
         drop(events);
         self.finish(&outcome, request.purpose).await
-    }
-
-    /// Applies a plan from a file.
-    pub(crate) async fn apply(&self, plan: &Plan) -> anyhow::Result<ExitStatus> {
-        self.report.planned(plan)?;
-        self.go(plan, Freshness::Cloud).await
     }
 
     async fn after_question(&self, plan: &Plan) -> anyhow::Result<ExitStatus> {

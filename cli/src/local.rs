@@ -9,7 +9,7 @@ use mlfn_emulator::{EmulatorOptions, Launcher, Local};
 
 use crate::pipeline::Checked;
 use crate::registry;
-use crate::settings::Environment;
+use crate::settings::{Environment, LOCAL};
 
 /// The verb by which mlfn starts itself, and which users do not see.
 pub(crate) const VERB: &str = "local-cloud";
@@ -58,16 +58,19 @@ pub(crate) fn options(
 
 fn launcher(folder: &Path, like: ProviderName) -> anyhow::Result<Launcher> {
     let executable = std::env::current_exe().context("mlfn does not find itself")?;
-    // It stays in the folder that it serves, wherever it was started from.
-    let words = [
+    // It stays in the folder that it serves, wherever it was started from, and whatever the
+    // variables of this process say.
+    let words: [OsString; 7] = [
         "-C".into(),
         folder.into(),
-        VERB.into(),
+        "--provider".into(),
+        LOCAL.into(),
         "--as".into(),
         like.as_str().into(),
+        VERB.into(),
     ];
     Ok(Launcher {
         executable,
-        arguments: words.into_iter().collect::<Vec<OsString>>(),
+        arguments: words.into(),
     })
 }

@@ -35,7 +35,7 @@ impl Live {
     pub(super) fn show(&self, event: &Event<'_>) {
         match event {
             Event::Started { id, action } => self.started(id, *action),
-            Event::Progress { id, sent, total } => {
+            Event::Progress { id, sent, total } if *total > 0 => {
                 let part = format!("{} of {}", size(*sent), size(*total));
                 self.note(id, &part);
             }

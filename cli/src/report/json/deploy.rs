@@ -50,7 +50,7 @@ pub(super) fn summary(plan: &Plan) -> Json {
 pub(super) fn event(event: &Event<'_>) -> Option<(&'static str, Json)> {
     Some(match event {
         Event::Started { id, action } => ("started", json!({"id": id, "action": action.as_str()})),
-        Event::Progress { id, sent, total } => {
+        Event::Progress { id, sent, total } if *total > 0 => {
             ("progress", json!({"id": id, "sent": sent, "total": total}))
         }
         Event::Retrying { id, why, after } => {
