@@ -210,7 +210,7 @@ impl Unpacking {
 
 #[async_trait]
 impl Session for LocalSession {
-    fn provider(&self) -> &str {
+    fn provider(&self) -> &'static str {
         "local"
     }
 

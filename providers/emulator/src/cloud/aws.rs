@@ -120,10 +120,10 @@ fn code_object(name: &str) -> Vec<(&'static str, Json)> {
 /// Named by the table's name or ARN.
 fn table_stream(name: &str, of: &dyn Fn(&str, &str) -> Json) -> Json {
     const ENABLED: &str = "stream/2025-01-01T00:00:00.000";
-    match name.starts_with("arn:") {
-        true => json!(format!("{name}/{ENABLED}")),
-        false => of("dynamodb", &format!("table/{name}/{ENABLED}")),
+    if name.starts_with("arn:") {
+        return json!(format!("{name}/{ENABLED}"));
     }
+    of("dynamodb", &format!("table/{name}/{ENABLED}"))
 }
 
 /// The kind and name of what a thing lives in and vanishes with.

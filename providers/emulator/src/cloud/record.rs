@@ -178,6 +178,9 @@ pub enum RecordError {
     Machine(#[from] io::Error),
 }
 
+/// A file and what is in it.
+type Last = (File, Arc<Record>);
+
 /// The file of a local cloud.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -185,7 +188,7 @@ pub(crate) struct Store {
     platform: ProviderName,
     /// What was read or written last. The file is held open, so that no other file can have its
     /// number: another number, another content.
-    last: Arc<Mutex<Option<(File, Arc<Record>)>>>,
+    last: Arc<Mutex<Option<Last>>>,
 }
 
 impl Store {
@@ -240,7 +243,7 @@ impl Store {
         })
     }
 
-    fn last(&self) -> MutexGuard<'_, Option<(File, Arc<Record>)>> {
+    fn last(&self) -> MutexGuard<'_, Option<Last>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -21,7 +21,7 @@ use crate::EmulatorError;
 use crate::front;
 use crate::identifiers::uuid;
 use crate::platform::{Event, Work, arn};
-use crate::pool::{Ask, Done, Throttled};
+use crate::pool::{Ask, Done, Pool, Throttled};
 
 pub(crate) use self::live::{LATEST, Live};
 
@@ -192,7 +192,7 @@ impl Emulator {
         let next = Arc::new(live.next(wiring, &self.options));
         let last = std::mem::replace(&mut *live, Arc::clone(&next));
         drop(live);
-        last.gone(&next).for_each(|pool| pool.retire());
+        last.gone(&next).for_each(Pool::retire);
     }
 
     /// What takes requests now.
@@ -258,7 +258,7 @@ impl Emulator {
         }
         let live = self.live();
         let pools = || live.functions.values().flat_map(LiveFunction::pools);
-        pools().for_each(|pool| pool.retire());
+        pools().for_each(Pool::retire);
         for pool in pools() {
             pool.wait_for_population(0).await;
         }

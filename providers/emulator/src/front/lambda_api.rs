@@ -86,7 +86,7 @@ async fn route(
     let steps: Vec<&str> = path.split('/').filter(|step| !step.is_empty()).collect();
     let (name, steps) = match steps.split_first() {
         Some((name, steps)) => (*name, steps),
-        None if head.method == Method::GET => return describe::functions(emulator, &head),
+        None if head.method == Method::GET => return Ok(describe::functions(emulator, &head)),
         None => return Err(unknown(&head)),
     };
     let target = Target::read(name, head.uri.query())?;

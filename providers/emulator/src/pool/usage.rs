@@ -48,11 +48,11 @@ impl Gauge {
     /// The most that it has used, in MiB, rounded up.
     pub(super) fn peak_mib(&self) -> Option<u32> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.is_none_or(|asked| asked.elapsed() > PEAK_AGE) {
-            if let Some(peak) = self.high_water_mark() {
-                *asked = Some(Instant::now());
-                self.peak.fetch_max(peak, Ordering::Relaxed);
-            }
+        if asked.is_none_or(|asked| asked.elapsed() > PEAK_AGE)
+            && let Some(peak) = self.high_water_mark()
+        {
+            *asked = Some(Instant::now());
+            self.peak.fetch_max(peak, Ordering::Relaxed);
         }
         match self.peak.load(Ordering::Relaxed) {
             0 => None,

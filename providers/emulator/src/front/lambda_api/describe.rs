@@ -18,7 +18,7 @@ use crate::packages::in_base64;
 use crate::platform::arn;
 
 /// `ListFunctions`, on one page.
-pub(super) fn functions(emulator: &Arc<Emulator>, head: &Parts) -> Result<Reply, ApiError> {
+pub(super) fn functions(emulator: &Arc<Emulator>, head: &Parts) -> Reply {
     let live = emulator.live();
     let all = query_value(head.uri.query(), "FunctionVersion").as_deref() == Some("ALL");
     let functions = live.wiring.functions.iter().flat_map(|(name, function)| {
@@ -29,7 +29,7 @@ pub(super) fn functions(emulator: &Arc<Emulator>, head: &Parts) -> Result<Reply,
         listed.filter_map(|version| describe(&live.wiring, name, function, version))
     });
     let functions: Vec<Json> = functions.collect();
-    Ok(ok(&json!({ "Functions": functions })))
+    ok(&json!({ "Functions": functions }))
 }
 
 /// `GetFunction`.

@@ -39,9 +39,9 @@ impl Target {
 fn split(text: &str) -> Option<(String, Option<String>)> {
     let parts: Vec<&str> = text.split(':').collect();
     let (name, qualifier) = match parts.as_slice() {
-        ["arn", _, "lambda", _, _, "function", rest @ ..] => pair(rest)?,
-        [_, "function", rest @ ..] => pair(rest)?,
-        rest => pair(rest)?,
+        ["arn", _, "lambda", _, _, "function", rest @ ..] | [_, "function", rest @ ..] | rest => {
+            pair(rest)?
+        }
     };
     let is_sound = |part: &str| !part.is_empty();
     (is_sound(name) && qualifier.is_none_or(is_sound))

@@ -151,9 +151,10 @@ fn environment(
     let root = root.to_string_lossy();
     let libraries =
         format!("/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:{root}:{root}/lib:/opt/lib");
-    let kind = match nest.is_provisioned {
-        true => "provisioned-concurrency",
-        false => "on-demand",
+    let kind = if nest.is_provisioned {
+        "provisioned-concurrency"
+    } else {
+        "on-demand"
     };
     let own = [
         ("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
