@@ -86,6 +86,10 @@ pub(crate) fn sweep(
 ) -> anyhow::Result<()> {
     if purpose == Purpose::Remove {
         checked.forget()?;
+        if !checked.own_folder().join("state").exists() {
+            // Nothing is deployed anywhere; what is left is of plans that nobody applied.
+            if_there(fs_err::remove_dir_all(checked.release_folder()))?;
+        }
     }
     let Some(before) = before else {
         return Ok(());

@@ -26,8 +26,12 @@ pub(crate) async fn plan(
     report.begin()?;
     let environment = settings.manifest.environment;
     let source = (settings.manifest, settings.parts);
-    let prepared =
-        deployment::prepared(source, Keep::ForRollbacks, Arc::clone(&report), printer).await?;
+    // Only a plan that is saved will be applied.
+    let keep = match settings.out {
+        Some(_) => Keep::ForRollbacks,
+        None => Keep::UntilTheNextBuild,
+    };
+    let prepared = deployment::prepared(source, keep, Arc::clone(&report), printer).await?;
     let Some(prepared) = prepared else {
         return Ok(ExitStatus::InvalidManifest);
     };

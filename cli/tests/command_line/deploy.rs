@@ -45,6 +45,10 @@ fn a_service_is_deployed_changed_rolled_back_and_removed() {
     // The rollback is not what the manifest says.
     project.expect("plan --detailed-exitcode", 2);
 
+    // Nor is a plan that nobody applies.
+    project.expect("plan --out ../unused.plan", 0);
+    fs_err::remove_file(project.folder().join("../unused.plan")).expect("removes");
+
     project.expect("remove --yes", 0);
     assert_eq!(project.processes(), Vec::<String>::new());
     let packages = |path: &String| !path.starts_with("iris/.mlfn/package/");
