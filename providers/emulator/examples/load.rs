@@ -59,6 +59,7 @@ async fn run(package: PathBuf, connections: usize, time: Duration, body: String)
         .reload(&session, &resources, Path::new("/"))
         .await
         .expect("deploys");
+    println!("{}", cloud.emulator().url());
     let port = cloud.emulator().port();
     let load = tokio::task::spawn_blocking(move || load(port, connections, time, &body));
     load.await.expect("ends");

@@ -11,7 +11,7 @@ use super::EmulatorOptions;
 use super::wiring::{FunctionWiring, Revision, Variable, Wiring};
 use crate::blueprint::Blueprint;
 use crate::log_file::LogFile;
-use crate::pool::{Gate, Pool, PoolSpec, Scale};
+use crate::pool::{Gate, Groups, Pool, PoolSpec, Scale};
 
 /// How long Cloud Run keeps a request waiting for an instance
 /// (<https://cloud.google.com/run/docs/about-instance-autoscaling>); the Functions host is no
@@ -25,6 +25,7 @@ pub(crate) struct Live {
     pub(crate) functions: BTreeMap<String, LiveFunction>,
     /// For everything that has no gate of its own, and how many it lets in.
     shared: (u32, Arc<Gate>),
+    groups: Option<Arc<Groups>>,
 }
 
 /// A function that takes requests.
@@ -64,12 +65,13 @@ pub(crate) const LATEST: &str = "$LATEST";
 
 impl Live {
     /// With nothing in it.
-    pub(crate) fn empty(options: &EmulatorOptions) -> Self {
+    pub(crate) fn empty(options: &EmulatorOptions, groups: Option<Groups>) -> Self {
         let seats = options.limits.concurrency;
         Self {
             wiring: Wiring::empty(options.platform),
             functions: BTreeMap::new(),
             shared: (seats, shared_gate(seats)),
+            groups: groups.map(Arc::new),
         }
     }
 
@@ -85,6 +87,7 @@ impl Live {
             region: wiring.region.as_deref(),
             options,
             shared: &shared.1,
+            groups: self.groups.as_ref(),
         };
         let functions = wiring.functions.iter().map(|(name, function)| {
             let old = self.functions.get(name);
@@ -95,6 +98,7 @@ impl Live {
             wiring,
             functions,
             shared,
+            groups: self.groups.clone(),
         }
     }
 
@@ -118,6 +122,7 @@ struct Maker<'a> {
     region: Option<&'a str>,
     options: &'a EmulatorOptions,
     shared: &'a Arc<Gate>,
+    groups: Option<&'a Arc<Groups>>,
 }
 
 impl Maker<'_> {
@@ -179,6 +184,7 @@ impl Maker<'_> {
             scratch_root: self.options.folder.join("tmp"),
             log: Arc::clone(log),
             seats: of.seats,
+            groups: self.groups.cloned(),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::EmulatorError;
 use crate::front;
 use crate::identifiers::uuid;
 use crate::platform::{Event, Work, arn};
-use crate::pool::{Ask, Done, Pool, Throttled};
+use crate::pool::{Ask, Done, Groups, Pool, Throttled};
 
 pub(crate) use self::live::{LATEST, Live};
 
@@ -78,6 +78,9 @@ pub struct Limits {
     /// Requests at a time, of all functions together; those over it are turned away as the cloud
     /// turns away what is over the account's limit. On Lambda, each has an instance of its own.
     pub concurrency: u32,
+    /// Whether an instance gets only the share of a processor that goes with its memory. Needs
+    /// control groups, see [`Emulator::enforcement`].
+    pub cpu_share: bool,
     /// How long an instance may have nothing to do before it ends.
     pub idle: Duration,
     /// The first pause before a failed event is tried again; the second is twice as long.
@@ -88,10 +91,21 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             concurrency: 64,
+            cpu_share: false,
             idle: Duration::from_mins(5),
             event_pause: Duration::from_mins(1),
         }
     }
+}
+
+/// By whom instances are held to their limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Enforcement {
+    /// By the kernel: memory, and the share of a processor if that is wanted.
+    Kernel,
+    /// By looking every few milliseconds at what the kernel tells of their memory (on Linux).
+    /// Shares of a processor are not enforced. The text says why not by the kernel.
+    Watch(String),
 }
 
 /// A request to a function.
@@ -125,6 +139,7 @@ pub enum InvokeError {
 pub struct Emulator {
     options: EmulatorOptions,
     address: SocketAddr,
+    enforcement: Enforcement,
     live: RwLock<Arc<Live>>,
     /// True once it shall end.
     ending: watch::Sender<bool>,
@@ -156,10 +171,15 @@ impl Emulator {
         };
         let listener = listen(options.port).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let live = RwLock::new(Arc::new(Live::empty(&options)));
+        let (groups, enforcement) = match Groups::own(options.limits.cpu_share) {
+            Ok(groups) => (Some(groups), Enforcement::Kernel),
+            Err(error) => (None, Enforcement::Watch(error.to_string())),
+        };
+        let live = RwLock::new(Arc::new(Live::empty(&options, groups)));
         let emulator = Arc::new(Self {
             options,
             address,
+            enforcement,
             live,
             ending: watch::Sender::new(false),
             front: Mutex::default(),
@@ -178,6 +198,11 @@ impl Emulator {
     /// The port that it answers on.
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// By whom instances are held to their limits.
+    pub fn enforcement(&self) -> &Enforcement {
+        &self.enforcement
     }
 
     /// What it is like.

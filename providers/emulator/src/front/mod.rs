@@ -26,7 +26,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use serde_json::{Value as Json, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -89,9 +89,7 @@ async fn connection(stream: TcpStream, front: Front, mut ending: watch::Receiver
         let front = front.clone();
         async move { Ok::<_, Infallible>(front.answer(request).await) }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service);
+    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let mut served = std::pin::pin!(served);
     // An error is the client's end of the connection.
     tokio::select! {

@@ -9,6 +9,7 @@ use hyper::HeaderMap;
 use mlfn_core::Memory;
 use tokio::sync::watch;
 
+use super::cgroup::Groups;
 use super::journal::{Journal, Report};
 use super::usage::Scratch;
 use crate::blueprint::{Blueprint, Nest};
@@ -112,6 +113,8 @@ pub(super) struct Mould {
     pub(super) log: Arc<LogFile>,
     /// Whether an instance gets several requests at a time.
     pub(super) is_shared: bool,
+    /// By which the kernel enforces limits, where it may.
+    pub(super) groups: Option<Arc<Groups>>,
 }
 
 /// How far an instance has come.
@@ -147,7 +150,7 @@ impl Instance {
         let stream = log_stream(&mould.blueprint.version);
         let instance = Arc::new(Self {
             mould: Arc::clone(mould),
-            journal: Arc::new(Journal::new(Arc::clone(&mould.log), stream.clone())),
+            journal: Arc::new(Journal::new(mould, stream.clone())),
             phase: watch::Sender::new(Phase::Starting),
             running: OnceLock::new(),
             overrun: OnceLock::new(),
@@ -250,8 +253,8 @@ impl Instance {
             self.journal.note(error.to_string());
         }
         let mut answer = platform::no_answer(&self.mould.blueprint, &ask.id, error);
-        if let Some(overrun) = self.overrun.get() {
-            answer = platform::overrun(&self.mould.blueprint, &ask.id, *overrun);
+        if let Some(overrun) = self.overrun() {
+            answer = platform::overrun(&self.mould.blueprint, &ask.id, overrun);
         }
         let mut done = self.finish(ask.id.clone(), answer, Duration::ZERO);
         if done.ending != Ending::OutOfMemory {
@@ -273,8 +276,8 @@ impl Instance {
     fn finish(&self, id: String, mut answer: Answer, duration: Duration) -> Done {
         let blueprint = &self.mould.blueprint;
         let mut ending = Ending::of(answer.outcome.clone());
-        if let (Ending::Exited(_), Some(overrun)) = (&ending, self.overrun.get()) {
-            answer = platform::overrun(blueprint, &id, *overrun);
+        if let (Ending::Exited(_), Some(overrun)) = (&ending, self.overrun()) {
+            answer = platform::overrun(blueprint, &id, overrun);
             ending = match overrun {
                 Overrun::Memory { .. } => Ending::OutOfMemory,
                 Overrun::Disk { .. } => Ending::DiskFull,
@@ -297,6 +300,16 @@ impl Instance {
             tail,
             report,
         }
+    }
+
+    /// What it used too much of, whether this or the kernel noticed.
+    fn overrun(&self) -> Option<Overrun> {
+        let limit = self.mould.blueprint.memory;
+        let by_kernel = self.journal.ran_out_of_memory().then(|| Overrun::Memory {
+            limit,
+            used: limit.as_mib().into(),
+        });
+        self.overrun.get().copied().or(by_kernel)
     }
 
     /// The platform's lines at the end of a request.

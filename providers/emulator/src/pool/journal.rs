@@ -1,12 +1,14 @@
 //! The log of one instance: its own lines, and those of the platform around each request.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mlfn_core::Memory;
 use rustix::process::Pid;
 
+use super::cgroup::{Group, Groups};
+use super::instance::Mould;
 use super::usage::Gauge;
 use crate::identifiers::since_epoch;
 use crate::log_file::{LogFile, LogLine};
@@ -23,6 +25,10 @@ pub(crate) struct Journal {
     stream: String,
     current: Mutex<Current>,
     gauge: Gauge,
+    memory: Memory,
+    groups: Option<Arc<Groups>>,
+    /// The group of the process, by which the kernel holds it to its limits.
+    group: OnceLock<Group>,
 }
 
 /// The request that the lines belong to, if it is certain.
@@ -33,13 +39,21 @@ struct Current {
 }
 
 impl Journal {
-    pub(super) fn new(log: Arc<LogFile>, stream: String) -> Self {
+    pub(super) fn new(mould: &Mould, stream: String) -> Self {
         Self {
-            log,
+            log: Arc::clone(&mould.log),
+            memory: mould.blueprint.memory,
+            groups: mould.groups.clone(),
+            group: OnceLock::new(),
             stream,
             current: Mutex::default(),
             gauge: Gauge::default(),
         }
+    }
+
+    /// Whether the kernel ended the process because it had no memory left.
+    pub(super) fn ran_out_of_memory(&self) -> bool {
+        self.group.get().is_some_and(Group::ran_out_of_memory)
     }
 
     /// What the process uses.
@@ -99,6 +113,13 @@ impl Journal {
 impl Witness for Journal {
     fn born(&self, process: Pid) {
         self.gauge.watch(process);
+        let groups = self.groups.as_ref();
+        match groups.map(|groups| groups.confine(process, self.memory)) {
+            // There is one process in the life of a journal.
+            Some(Ok(group)) => drop(self.group.set(group)),
+            Some(Err(error)) => self.note(format!("mlfn: the kernel enforces no limits: {error}")),
+            None => (),
+        }
     }
 
     fn line(&self, line: &[u8]) {
@@ -168,7 +189,12 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use mlfn_core::ProviderName;
+
     use super::*;
+    use crate::Blueprint;
 
     #[test]
     fn a_report_reads_as_that_of_lambda() {
@@ -196,8 +222,24 @@ mod tests {
     #[tokio::test]
     async fn the_tail_is_the_end_of_one_request() {
         let folder = tempfile::TempDir::new().expect("makes a folder");
-        let log = LogFile::open(folder.path().join("f.jsonl"));
-        let journal = Journal::new(log, "s".to_owned());
+        let mould = Mould {
+            blueprint: Blueprint {
+                platform: ProviderName::Aws,
+                root: folder.path().to_owned(),
+                name: "f".to_owned(),
+                version: "1".to_owned(),
+                region: None,
+                memory: Memory::mib(512),
+                timeout: Duration::from_secs(1),
+                environment: BTreeMap::new(),
+            },
+            scratch: Memory::mib(512),
+            scratch_root: folder.path().join("tmp"),
+            log: LogFile::open(folder.path().join("f.jsonl")),
+            is_shared: false,
+            groups: None,
+        };
+        let journal = Journal::new(&mould, "s".to_owned());
         journal.note("before".to_owned());
         journal.begin("1", true);
         journal.line(b"first");

@@ -1,6 +1,7 @@
 //! The instances of one revision of a function: as many as there are requests at a time, warm for a
 //! while, started again when they end.
 
+mod cgroup;
 mod gate;
 mod instance;
 mod journal;
@@ -19,6 +20,7 @@ use self::instance::{Instance, Mould};
 use crate::blueprint::Blueprint;
 use crate::log_file::LogFile;
 
+pub(crate) use cgroup::Groups;
 pub(crate) use gate::Gate;
 pub use gate::Throttled;
 pub(crate) use instance::Ask;
@@ -48,6 +50,8 @@ pub(crate) struct PoolSpec {
     pub(crate) log: Arc<LogFile>,
     /// How many requests an instance gets at a time.
     pub(crate) seats: u32,
+    /// By which the kernel enforces limits, where it may.
+    pub(crate) groups: Option<Arc<Groups>>,
 }
 
 /// What may change while a pool runs.
@@ -112,6 +116,7 @@ impl Pool {
                 scratch: spec.scratch,
                 scratch_root: spec.scratch_root,
                 log: spec.log,
+                groups: spec.groups,
                 is_shared: spec.seats > 1,
             }),
             seats: spec.seats.max(1),

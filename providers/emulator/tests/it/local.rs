@@ -132,7 +132,7 @@ impl Local {
     }
 }
 
-async fn open(folder: &TempDir, limits: Limits) -> Arc<LocalCloud> {
+pub(crate) async fn open(folder: &TempDir, limits: Limits) -> Arc<LocalCloud> {
     let mut options = EmulatorOptions::new(ProviderName::Aws, folder.path().join("cloud"));
     options.limits = limits;
     options.secrets = Arc::new(|name| (name == "TOKEN").then(|| "hidden".to_owned()));
@@ -175,11 +175,11 @@ pub(crate) fn packed(package: Package, folder: &TempDir, mark: &str) -> Artifact
         "package-{}.zip",
         Digest::of(mark.as_bytes()).short()
     ));
-    write_zip(package.root(), &path);
+    write_zip(&package, &path);
     let bytes = fs_err::read(&path).expect("reads");
     Artifact {
         function: "classifier".parse().expect("is a name"),
-        provider: ProviderName::Aws,
+        provider: package.platform,
         path,
         format: ArchiveFormat::Zip,
         digest: Digest::of(&bytes),
@@ -194,15 +194,14 @@ pub(crate) fn packed(package: Package, folder: &TempDir, mark: &str) -> Artifact
     }
 }
 
-fn write_zip(root: &std::path::Path, path: &PathBuf) {
+fn write_zip(package: &Package, path: &PathBuf) {
     let mut zip = zip::ZipWriter::new(fs_err::File::create(path).expect("creates"));
-    for name in ["bootstrap", "mark", "mlfn.json"] {
-        let mode = if name == "bootstrap" { 0o755 } else { 0o644 };
+    for (name, mode) in package.files() {
         let options = zip::write::SimpleFileOptions::default()
             .unix_permissions(mode)
             .last_modified_time(zip::DateTime::default());
         zip.start_file(name, options).expect("starts");
-        let bytes = fs_err::read(root.join(name)).expect("reads");
+        let bytes = fs_err::read(package.root().join(name)).expect("reads");
         zip.write_all(&bytes).expect("writes");
     }
     zip.finish().expect("ends");

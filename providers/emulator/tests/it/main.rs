@@ -13,5 +13,6 @@ mod gcp;
 mod lambda;
 mod lambda_api;
 mod local;
+mod plain;
 mod pool;
 mod support;

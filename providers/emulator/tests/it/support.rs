@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 pub(crate) struct Package {
     pub(crate) platform: ProviderName,
     pub(crate) folder: TempDir,
+    files: BTreeMap<String, u32>,
     timeout: u32,
     environment: BTreeMap<String, String>,
 }
@@ -35,6 +36,7 @@ impl Package {
         let package = Self {
             platform,
             folder,
+            files: BTreeMap::new(),
             timeout: 20,
             environment: BTreeMap::new(),
         };
@@ -61,7 +63,8 @@ impl Package {
             .with_file(&format!("{name}/function.json"), &function, 0o644)
     }
 
-    pub(crate) fn with_file(self, path: &str, contents: &str, mode: u32) -> Self {
+    pub(crate) fn with_file(mut self, path: &str, contents: &str, mode: u32) -> Self {
+        self.files.insert(path.to_owned(), mode);
         let path = self.root().join(path);
         fs_err::create_dir_all(path.parent().expect("has a parent")).expect("makes a folder");
         fs_err::write(&path, contents).expect("writes");
@@ -83,6 +86,11 @@ impl Package {
     pub(crate) fn timeout(mut self, timeout: u32) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// Their names and modes.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.files.iter().map(|(name, mode)| (name.as_str(), *mode))
     }
 
     pub(crate) fn root(&self) -> &Path {

@@ -143,6 +143,7 @@ async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
     });
     // An error is the end of the runtime, which is noticed by its exit.
     let _ = http1::Builder::new()
+        .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
