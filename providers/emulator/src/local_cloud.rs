@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use fs_err::File;
 use mlfn_core::{
@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use crate::cloud::record::{Record, RecordError, Store, try_lock};
 use crate::cloud::wire;
 use crate::front;
-use crate::packages::{Packages, random_hex};
+use crate::packages::{Leases, Packages, random_hex};
 use crate::session::{Host, LocalSession};
 use crate::{Emulator, EmulatorError, EmulatorOptions};
 
@@ -79,7 +79,21 @@ impl LocalCloud {
             _lock: lock,
         });
         cloud.refresh()?;
+        let leases = Arc::clone(cloud.emulator.live().leases());
+        tokio::spawn(tidy_up(Arc::downgrade(&cloud), leases));
         Ok(cloud)
+    }
+
+    /// Removes the packages that nobody needs: neither the record, nor a request that came in
+    /// before the record changed.
+    fn remove_packages(&self, leases: &Leases) -> Result<(), RecordError> {
+        // Under the lock of the record: what others unpack meanwhile, they look at again.
+        self.store.change(|record| {
+            let mut wanted = record.used_packages();
+            wanted.extend(leases.in_use());
+            self.packages.keep(&wanted);
+            Ok(())
+        })
     }
 
     /// What answers.
@@ -126,6 +140,17 @@ impl LocalCloud {
     /// Ends it in an orderly way: requests that run are finished. The record stays.
     pub async fn shut_down(&self) {
         self.emulator.shut_down().await;
+    }
+}
+
+/// Removes packages as long as there is a cloud: those of a process that was killed first.
+async fn tidy_up(cloud: Weak<LocalCloud>, leases: Arc<Leases>) {
+    let freed = leases.freed();
+    while let Some(cloud) = cloud.upgrade() {
+        // What cannot be removed now can be the next time.
+        let _ = cloud.remove_packages(&leases);
+        drop(cloud);
+        freed.notified().await;
     }
 }
 

@@ -1,15 +1,17 @@
 //! Unpacked packages, each once, in folders that are named by their content.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::Permissions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use fs_err::File;
 use mlfn_core::Digest;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
 
 /// Why a package cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +89,54 @@ impl Packages {
                 remove(&entry.path());
             }
         }
+    }
+}
+
+/// Which packages are in use by somebody in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Leases {
+    given: Mutex<BTreeMap<Digest, Weak<Lease>>>,
+    /// Told whenever a package is in use no more.
+    freed: Arc<Notify>,
+}
+
+/// A package is in use as long as somebody has this.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    freed: Arc<Notify>,
+}
+
+impl Leases {
+    /// The lease of a package.
+    pub(crate) fn lease(&self, digest: &Digest) -> Arc<Lease> {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.retain(|_, lease| lease.strong_count() > 0);
+        if let Some(lease) = given.get(digest).and_then(Weak::upgrade) {
+            return lease;
+        }
+        let lease = Arc::new(Lease {
+            freed: Arc::clone(&self.freed),
+        });
+        given.insert(digest.clone(), Arc::downgrade(&lease));
+        lease
+    }
+
+    /// The packages that are in use.
+    pub(crate) fn in_use(&self) -> BTreeSet<Digest> {
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_use = given.iter().filter(|(_, lease)| lease.strong_count() > 0);
+        in_use.map(|(digest, _)| digest.clone()).collect()
+    }
+
+    /// Is told whenever a package is in use no more.
+    pub(crate) fn freed(&self) -> Arc<Notify> {
+        Arc::clone(&self.freed)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.freed.notify_one();
     }
 }
 
@@ -294,6 +344,18 @@ mod tests {
             let left = fs_err::read_dir(folder.path().join("packages")).expect("is there");
             assert_eq!(left.count(), 0, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_package_is_in_use_until_the_last_lease_is_gone() {
+        let leases = Leases::default();
+        let digest = Digest::of(b"x");
+        let pair = (leases.lease(&digest), leases.lease(&digest));
+        assert_eq!(leases.in_use(), [digest.clone()].into());
+        drop(pair.0);
+        assert_eq!(leases.in_use(), [digest].into());
+        drop(pair.1);
+        assert_eq!(leases.in_use(), BTreeSet::new());
     }
 
     #[test]

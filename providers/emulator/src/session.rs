@@ -276,7 +276,7 @@ impl Session for LocalSession {
             self.tag(&mut thing);
             aws::points_to_something(record, &thing)?;
             record.put(thing.clone());
-            self.packages.keep(&record.keep_packages());
+            record.forget_packages();
             Ok((record.clone(), thing))
         })?;
         unpacking.tell(call);
@@ -291,7 +291,7 @@ impl Session for LocalSession {
                 dismiss(record, thing)?;
             }
             remove(record, &kind, &name);
-            self.packages.keep(&record.keep_packages());
+            record.forget_packages();
             Ok(record.things.is_empty())
         })?;
         self.host.changed(is_empty).await?;

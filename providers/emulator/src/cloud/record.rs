@@ -125,13 +125,17 @@ impl Record {
         format!("http://127.0.0.1:{}", self.port.unwrap_or_default())
     }
 
-    /// The packages that something refers to, now or as a revision; the others are forgotten.
-    pub(crate) fn keep_packages(&mut self) -> BTreeSet<Digest> {
+    /// Forgets the packages that nothing refers to.
+    pub(crate) fn forget_packages(&mut self) {
+        let used = self.used_packages();
+        self.packages.retain(|digest, _| used.contains(digest));
+    }
+
+    /// The packages that something refers to, now or as a revision.
+    pub(crate) fn used_packages(&self) -> BTreeSet<Digest> {
         let things = self.things.values();
         let fields = things.flat_map(|thing| [Some(&thing.fields), thing.snapshot.as_ref()]);
-        let used: BTreeSet<Digest> = fields.flatten().flat_map(files).collect();
-        self.packages.retain(|digest, _| used.contains(digest));
-        used
+        fields.flatten().flat_map(files).collect()
     }
 }
 

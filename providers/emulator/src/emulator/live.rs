@@ -11,6 +11,7 @@ use super::EmulatorOptions;
 use super::wiring::{FunctionWiring, Revision, Variable, Wiring};
 use crate::blueprint::Blueprint;
 use crate::log_file::LogFile;
+use crate::packages::Leases;
 use crate::pool::{Gate, Groups, Pool, PoolSpec, Scale};
 
 /// How long Cloud Run keeps a request waiting for an instance
@@ -26,6 +27,7 @@ pub(crate) struct Live {
     /// For everything that has no gate of its own, and how many it lets in.
     shared: (u32, Arc<Gate>),
     groups: Option<Arc<Groups>>,
+    leases: Arc<Leases>,
 }
 
 /// A function that takes requests.
@@ -72,6 +74,7 @@ impl Live {
             functions: BTreeMap::new(),
             shared: (seats, shared_gate(seats)),
             groups: groups.map(Arc::new),
+            leases: Arc::default(),
         }
     }
 
@@ -88,6 +91,7 @@ impl Live {
             options,
             shared: &shared.1,
             groups: self.groups.as_ref(),
+            leases: &self.leases,
         };
         let functions = wiring.functions.iter().map(|(name, function)| {
             let old = self.functions.get(name);
@@ -99,7 +103,13 @@ impl Live {
             functions,
             shared,
             groups: self.groups.clone(),
+            leases: Arc::clone(&self.leases),
         }
+    }
+
+    /// Which packages are in use, by what is live or was.
+    pub(crate) fn leases(&self) -> &Arc<Leases> {
+        &self.leases
     }
 
     /// The pools that are not in `next`.
@@ -123,6 +133,7 @@ struct Maker<'a> {
     options: &'a EmulatorOptions,
     shared: &'a Arc<Gate>,
     groups: Option<&'a Arc<Groups>>,
+    leases: &'a Leases,
 }
 
 impl Maker<'_> {
@@ -185,6 +196,7 @@ impl Maker<'_> {
             log: Arc::clone(log),
             seats: of.seats,
             groups: self.groups.cloned(),
+            lease: self.leases.lease(&of.digest),
         }
     }
 

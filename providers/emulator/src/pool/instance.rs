@@ -15,6 +15,7 @@ use super::usage::Scratch;
 use crate::blueprint::{Blueprint, Nest};
 use crate::identifiers::{log_stream, since_epoch, timestamp};
 use crate::log_file::LogFile;
+use crate::packages::Lease;
 use crate::platform::{self, Answer, Overrun, Platform, Work};
 use crate::{EmulatorError, Exited, Failure, Outcome};
 
@@ -115,6 +116,8 @@ pub(super) struct Mould {
     pub(super) is_shared: bool,
     /// By which the kernel enforces limits, where it may.
     pub(super) groups: Option<Arc<Groups>>,
+    /// So that the package stays as long as anything is made from this.
+    pub(super) _lease: Option<Arc<Lease>>,
 }
 
 /// How far an instance has come.

@@ -238,6 +238,7 @@ mod tests {
             log: LogFile::open(folder.path().join("f.jsonl")),
             is_shared: false,
             groups: None,
+            _lease: None,
         };
         let journal = Journal::new(&mould, "s".to_owned());
         journal.note("before".to_owned());

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use self::instance::{Instance, Mould};
 use crate::blueprint::Blueprint;
 use crate::log_file::LogFile;
+use crate::packages::Lease;
 
 pub(crate) use cgroup::Groups;
 pub(crate) use gate::Gate;
@@ -52,6 +53,8 @@ pub(crate) struct PoolSpec {
     pub(crate) seats: u32,
     /// By which the kernel enforces limits, where it may.
     pub(crate) groups: Option<Arc<Groups>>,
+    /// Of its package.
+    pub(crate) lease: Arc<Lease>,
 }
 
 /// What may change while a pool runs.
@@ -117,6 +120,7 @@ impl Pool {
                 scratch_root: spec.scratch_root,
                 log: spec.log,
                 groups: spec.groups,
+                _lease: Some(spec.lease),
                 is_shared: spec.seats > 1,
             }),
             seats: spec.seats.max(1),
