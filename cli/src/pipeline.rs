@@ -85,14 +85,18 @@ pub(crate) fn judge(settings: &ManifestSettings) -> anyhow::Result<Verdict> {
     let service = loaded
         .service
         .map(|service| with_default_region(service, settings));
+    let Target { cloud, local } = settings.target;
+    // Who names a cloud on the command line does not mean the manifest's place.
+    let local = local || (loaded.local && cloud.is_none());
     if let Some(service) = &service {
         diagnostics.extend(registry::provider(service.provider).check(service));
+        if local {
+            diagnostics.extend(mlfn_emulator::not_imitated(service));
+        }
     }
-    let Target { cloud, local } = settings.target;
     Ok(Verdict {
         service,
-        // Who names a cloud on the command line does not mean the manifest's place.
-        local: local || (loaded.local && cloud.is_none()),
+        local,
         diagnostics,
         source: loaded.source,
         folder: loaded.folder,

@@ -56,7 +56,7 @@ pub use emulator::{
 pub use error::{EmulatorError, StartFailure};
 pub use function::{LocalFunction, Start};
 pub use invocation::{Exit, Exited, Failure, Invocation, Outcome};
-pub use local::{Like, Local};
+pub use local::{Like, Local, not_imitated};
 pub use local_cloud::{CloudError, LocalCloud};
 pub use log_file::{LogLine, LogReader};
 pub use packages::PackageError;

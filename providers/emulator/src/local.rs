@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use mlfn_core::{
-    Access, Artifact, Cloud, Diagnostic, Function, KindSpec, Lower, PackageSpec, Provider,
-    ProviderError, ProviderName, Resource, Service, Session,
+    Access, Artifact, Cloud, Diagnostic, FieldPath, Function, KindSpec, Lower, PackageSpec,
+    Provider, ProviderError, ProviderName, Resource, Service, Session, Trigger,
 };
 
 use crate::cloud::plain;
@@ -59,12 +59,37 @@ impl Provider for Local {
     }
 
     fn check(&self, service: &Service) -> Vec<Diagnostic> {
-        self.provider().check(service)
+        let mut diagnostics = self.provider().check(service);
+        diagnostics.extend(not_imitated(service));
+        diagnostics
     }
 
     fn package(&self, service: &Service, function: &Function) -> PackageSpec {
         self.provider().package(service, function)
     }
+}
+
+/// A warning for each trigger that the local cloud records and does not fire: a function that is
+/// never called must not look like one that works.
+pub fn not_imitated(service: &Service) -> Vec<Diagnostic> {
+    let triggers = service.functions.iter().flat_map(Function::triggers_at);
+    let silent = triggers.filter(|(_, trigger)| !matches!(trigger, Trigger::Http(_)));
+    silent.map(|(at, trigger)| warning(at, trigger)).collect()
+}
+
+fn warning(at: FieldPath, trigger: &Trigger) -> Diagnostic {
+    let detail = format!(
+        "The local cloud answers HTTP and calls by name. It keeps this {} trigger in mind, but \
+         nothing fires it.",
+        trigger.kind()
+    );
+    Diagnostic::warning(
+        "trigger-not-fired",
+        "trigger does not fire here",
+        at,
+        detail,
+    )
+    .help("Send what the trigger would send with `mlfn invoke <function> -d '..'`.")
 }
 
 impl Like {
@@ -102,5 +127,23 @@ impl Cloud for Local {
         let place = (self.folder.as_path(), self.name());
         let session = LocalSession::new(access, self.kinds(), place, Host::Detached(daemon));
         Ok(Box::new(session))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nothing_fires_is_said_trigger_by_trigger() {
+        let kinds = ["http", "queue"];
+        let triggers = kinds.map(|kind| mlfn_testkit::trigger(kind, serde_json::json!({})));
+        let service = mlfn_testkit::service(ProviderName::Aws, |service| {
+            service.functions[0].triggers = triggers.into();
+        });
+        let found = not_imitated(&service);
+        let places: Vec<String> = found.iter().map(|warning| warning.at.to_string()).collect();
+        assert_eq!(places, ["models.classifier.triggers[1].queue"]);
+        assert!(found.iter().all(|warning| !warning.is_error()));
     }
 }
