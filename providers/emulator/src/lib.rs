@@ -23,11 +23,11 @@
 //!   (`local_cloud.rs`) is record and emulator in this process, [`run_detached`] (`daemon.rs`) in one
 //!   that stays; [`Local`] (`local.rs`) is the provider.
 //! - `packages.rs` unpacks each package once; `log_file.rs` keeps logs for other processes to read.
-//!
-//! What sends events of its own accord (queues, schedules) is told by the same record, and sends
-//! them with a [`FunctionHandle`].
+//! - `sources/` is what sends events of its own accord, told by the same record; [`Clock`]
+//!   (`clock.rs`) is the time that it goes by.
 
 mod blueprint;
+mod clock;
 mod cloud;
 mod daemon;
 mod emulator;
@@ -46,8 +46,10 @@ mod platform;
 mod pool;
 mod process;
 mod session;
+mod sources;
 
 pub use blueprint::Blueprint;
+pub use clock::Clock;
 pub use cloud::record::RecordError;
 pub use daemon::{Launcher, find_detached, run_detached};
 pub use emulator::{

@@ -16,7 +16,7 @@ const TRIES: u32 = 3;
 const MAX_AGE: Duration = Duration::from_hours(6);
 
 /// Delivers an event in the background.
-pub(super) fn deliver(emulator: &Arc<Emulator>, id: String, call: Call) {
+pub(crate) fn deliver(emulator: &Arc<Emulator>, id: String, call: Call) {
     let first_pause = emulator.options().limits.event_pause;
     let emulator = Arc::downgrade(emulator);
     tokio::spawn(async move {

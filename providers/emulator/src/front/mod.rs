@@ -34,6 +34,8 @@ use tokio::task::JoinSet;
 
 use crate::Emulator;
 
+pub(crate) use events::deliver;
+
 /// An answer of the front.
 pub(crate) type Reply = Response<Full<Bytes>>;
 
