@@ -10,6 +10,8 @@
 //! - [`faults`]: what goes wrong on purpose
 //! - [`fake`]: a cloud in memory
 //! - [`victim`]: a process that is killed
+//! - [`python`] and [`servers`]: programs that others wrote, installed under `target/`
+//! - [`proxy`]: what goes wrong between a process and the HTTP server that is its cloud
 
 #![expect(
     clippy::expect_used,
@@ -22,6 +24,7 @@ pub mod fake;
 pub mod faults;
 mod host;
 pub mod lifecycle;
+pub mod proxy;
 pub mod victim;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -5,4 +5,5 @@
 mod lab;
 mod lifecycle;
 mod processes;
+mod proxy;
 mod schedules;
