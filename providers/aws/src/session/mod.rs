@@ -1,0 +1,159 @@
+//! A connection to an account: one file a kind or service, each with the same four functions.
+//!
+//! | file | kinds |
+//! |---|---|
+//! | `role` | role |
+//! | `log_group` | log-group |
+//! | `packages` | deployment-bucket, code-object |
+//! | `function` | function |
+//! | `version` | function-version |
+//! | `alias` | alias, provisioned-concurrency |
+//! | `permission` | permission |
+//! | `function_url` | function-url |
+//! | `http_api` | http-api, http-integration, http-authorizer, http-route, http-stage |
+//! | `schedule` | schedule-group, schedule |
+//! | `queue` | queue |
+//! | `mapping` | event-source-mapping |
+//! | `topic` | topic |
+//! | `subscription` | subscription |
+//! | `bucket` | bucket |
+//! | `notification` | bucket-notification |
+//! | `streams` | kinesis-stream, dynamodb-stream |
+//! | `secrets` | parameter, secret |
+//!
+//! `role` is the shortest complete example. What [`Kinds`](Kind) share is in `context`; what AWS's
+//! errors mean is in [`errors`](crate::errors).
+
+mod context;
+mod role;
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use mlfn_core::{
+    Access, Address, Call, Failure, Observed, ProviderError, Recorded, ResourceId, Session,
+};
+use serde_json::Value as Json;
+
+pub(crate) use self::context::Context;
+use crate::client::{self, Clients};
+use crate::{credentials, kinds};
+
+/// What a session can do with the resources of one kind: [`Session`], with the connection as an
+/// argument. What that says about `read`, `create`, `update` and `delete` holds here.
+///
+/// A `create` that fails with `AlreadyExists` need not know the owner: the session reads it.
+#[async_trait]
+trait Kind: Send + Sync {
+    async fn read(
+        &self,
+        context: &Context,
+        address: &Address,
+    ) -> Result<Option<Observed>, ProviderError>;
+
+    async fn create(&self, context: &Context, call: &Call<'_>) -> Result<Observed, ProviderError>;
+
+    async fn update(
+        &self,
+        context: &Context,
+        call: &Call<'_>,
+        prior: &Recorded,
+        changed: &BTreeSet<String>,
+    ) -> Result<Observed, ProviderError>;
+
+    async fn delete(&self, context: &Context, prior: &Recorded) -> Result<(), ProviderError>;
+}
+
+/// Who knows about a kind; none if nobody does.
+fn kind(name: &str) -> Option<&'static dyn Kind> {
+    let is = |spec: mlfn_core::KindSpec| name == spec.kind;
+    Some(match () {
+        () if is(kinds::ROLE) => &role::Role,
+        () => return None,
+    })
+}
+
+/// An account and a region, for one service and stage.
+#[derive(Debug)]
+pub struct AwsSession {
+    context: Context,
+}
+
+impl AwsSession {
+    /// Reads the user's settings, and asks AWS whose the credentials are.
+    pub async fn connect(access: &Access) -> Result<Self, ProviderError> {
+        let config = client::configuration(access).await;
+        let clients = Clients::new(config.clone());
+        let identity = credentials::identify(&config, &clients, access).await?;
+        let access = access.clone();
+        Ok(Self {
+            context: Context {
+                clients,
+                identity,
+                access,
+            },
+        })
+    }
+}
+
+fn known(id: &ResourceId) -> Result<&'static dyn Kind, ProviderError> {
+    kind(id.kind()).ok_or_else(|| {
+        let why = format!("this version of mlfn cannot make `{id}`: it does not know its kind");
+        Failure::Rejected { why }.into()
+    })
+}
+
+#[async_trait]
+impl Session for AwsSession {
+    fn provider(&self) -> &'static str {
+        "aws"
+    }
+
+    async fn read(&self, address: &Address) -> Result<Option<Observed>, ProviderError> {
+        known(&address.id)?.read(&self.context, address).await
+    }
+
+    async fn create(&self, call: &Call<'_>) -> Result<Observed, ProviderError> {
+        let kind = known(call.id)?;
+        let error = match kind.create(&self.context, call).await {
+            Ok(observed) => return Ok(observed),
+            Err(error) => error,
+        };
+        if !matches!(error.failure, Failure::AlreadyExists { .. }) {
+            return Err(error);
+        }
+        let what = call.remote_name.to_owned();
+        let address = Address {
+            id: call.id.clone(),
+            remote_name: what.clone(),
+            remote_id: None,
+        };
+        match kind.read(&self.context, &address).await? {
+            Some(Observed { owner, .. }) => Err(ProviderError {
+                failure: Failure::AlreadyExists { what, owner },
+                ..error
+            }),
+            // It belongs to another account, or has just gone.
+            None => Err(error),
+        }
+    }
+
+    async fn update(
+        &self,
+        call: &Call<'_>,
+        prior: &Recorded,
+        changed: &BTreeSet<String>,
+    ) -> Result<Observed, ProviderError> {
+        let kind = known(call.id)?;
+        kind.update(&self.context, call, prior, changed).await
+    }
+
+    async fn delete(&self, prior: &Recorded) -> Result<(), ProviderError> {
+        known(&prior.id)?.delete(&self.context, prior).await
+    }
+
+    async fn probe(&self, call: &Call<'_>, _request: &Json) -> Result<(), ProviderError> {
+        let why = format!("`{}` cannot be probed", call.id);
+        Err(Failure::Rejected { why }.into())
+    }
+}
