@@ -96,7 +96,8 @@ pub const CODE_OBJECT: KindSpec = KindSpec {
 ///
 /// `code` is a file, or only its mark if `code_bucket` and `code_key` say where it is: both have
 /// one form in plans, and `CodeSha256` of the API is its digest. `memory` and `ephemeral_storage`
-/// are in MB, `timeout` is in seconds. In `environment`, a secret is its name.
+/// are in MB, `timeout` is in seconds. In `environment`, a secret is its name, which AWS gets as
+/// [`secret_text`](crate::lower::secret_text).
 pub const FUNCTION: KindSpec = in_place(
     "aws:function",
     &[

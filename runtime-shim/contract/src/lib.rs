@@ -20,10 +20,16 @@ pub const MODEL_FOLDER: &str = "model";
 /// The version of [`ShimConfig`] that this code reads and writes.
 pub const CONFIG_FORMAT: u32 = 1;
 
+/// How the value of an environment variable on AWS begins that stands for a secret; the name or ARN
+/// of the secret follows. The shim puts the secret there when it starts.
+pub const SECRET_MARK: &str = "mlfn:secret:";
+
 /// Names of environment variables that the shim reads.
 pub mod env {
     /// Where the package is, if not beside the executable (set by Google's launcher).
     pub const ROOT: &str = "MLFN_ROOT";
+    /// AWS: where predictions go besides the caller, as JSON.
+    pub const OUTPUTS: &str = "MLFN_OUTPUTS";
     /// How much is logged: `error`, `warn`, `info` or `debug`.
     pub const LOG: &str = "MLFN_LOG";
     /// Lambda: `host:port` of the Runtime API.

@@ -15,6 +15,13 @@ pub enum SecretStore {
     SecretsManager,
 }
 
+/// The value of the environment variable that a secret is for. The shim looks the secret up by it
+/// when an instance starts, so the beginning is the one that it knows (`SECRET_MARK` of its
+/// contract).
+pub fn secret_text(SecretRef(name): &SecretRef) -> String {
+    format!("mlfn:secret:{name}")
+}
+
 /// Where the secret of this name is: an ARN says it itself, a name that begins with `/` is the path
 /// of a parameter, and every other name is one of Secrets Manager.
 pub fn secret_store(SecretRef(name): &SecretRef) -> SecretStore {
