@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use super::http::{header, health, refuse};
 use super::server::{self, Limits, Request, Response, json};
-use super::{Caller, Reply, Service, envelope, reply, routes};
+use super::{Caller, Reply, Service, Terms, envelope, reply, routes};
 use crate::codec::failure::{Code, Failure, json_problem, to_bytes};
 use crate::config::{Environment, Package};
 use crate::handler::{Handler, Timings};
@@ -41,7 +41,7 @@ pub(super) async fn serve(
     let package = Package::find(environment)?;
     let listener = server::listen((Ipv4Addr::LOCALHOST, port).into()).await?;
     let limits = Limits::new(package.config.max_request);
-    let service = Service::start(package, environment.threads());
+    let service = Service::start(package, environment.threads(), Terms::HTTP);
     server::serve(listener, limits, shutdown, move |request| {
         respond(Arc::clone(&service), request)
     })

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::server::{self, Limits, Request, Response, json};
-use super::{Caller, Service, envelope, reply, routes};
+use super::{Caller, Service, Terms, envelope, reply, routes};
 use crate::codec::failure::{Code, Failure, json_problem, to_bytes};
 use crate::config::{Environment, Package};
 use crate::handler::{Handler, Timings};
@@ -28,7 +28,7 @@ pub(super) async fn serve(
     let package = Package::find(environment)?;
     let listener = server::listen(address).await?;
     let limits = Limits::new(package.config.max_request);
-    let service = Service::start(package, environment.threads());
+    let service = Service::start(package, environment.threads(), Terms::HTTP);
     let project = environment.google_project();
     server::serve(listener, limits, shutdown, move |request| {
         respond(Arc::clone(&service), project.clone(), request)

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
 use super::http::header;
-use super::{Caller, Reply, Service, envelope, events, routes};
+use super::{Caller, Reply, Service, Terms, envelope, events, routes};
 use crate::codec::failure::{Code, Failure, to_bytes};
 use crate::config::{Environment, Package};
 use crate::handler::{Handler, Timings};
@@ -94,7 +94,11 @@ pub(super) async fn serve(
 async fn start(environment: &Environment) -> Result<Arc<Service>, Failure> {
     let package = Package::find(environment)
         .map_err(|error| Failure::new(Code::ModelNotLoaded, crate::chain(&error)))?;
-    let service = Service::start(package, environment.threads());
+    let terms = Terms {
+        keeps_time: false,
+        refuse: function_error,
+    };
+    let service = Service::start(package, environment.threads(), terms);
     service.handler().await?;
     Ok(service)
 }
@@ -357,9 +361,17 @@ fn reply(handler: &Handler, timings: &mut Timings, id: &str, payload: &[u8]) -> 
         Ok(body) => Reply::success(body),
         Err(failure) => Reply {
             body: failure.to_lambda_json(handler.expected()),
-            failure: Some(failure),
-            wrapped: false,
+            ..function_error(failure)
         },
+    }
+}
+
+/// A failure as the Runtime API wants it.
+fn function_error(failure: Failure) -> Reply {
+    Reply {
+        body: failure.to_lambda_json(None),
+        failure: Some(failure),
+        wrapped: false,
     }
 }
 

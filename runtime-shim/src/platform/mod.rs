@@ -54,9 +54,28 @@ enum Model {
     Failed(Failure),
 }
 
+/// What a platform wants of requests that no handler answers.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
+    /// Whether a request that takes too long is answered here. Otherwise the platform ends it, and
+    /// the process with it.
+    pub(crate) keeps_time: bool,
+    /// The form of a failure.
+    pub(crate) refuse: fn(Failure) -> Reply,
+}
+
+impl Terms {
+    /// Of platforms that pass HTTP on.
+    pub(crate) const HTTP: Self = Self {
+        keeps_time: true,
+        refuse: refused,
+    };
+}
+
 /// What a process serves, whatever the protocol.
 pub(crate) struct Service {
     config: ShimConfig,
+    terms: Terms,
     model: watch::Receiver<Model>,
     warm: AtomicBool,
     requests: AtomicU64,
@@ -100,7 +119,7 @@ pub(crate) struct Caller {
 
 impl Service {
     /// Starts to load the model of a package, on another thread.
-    pub(crate) fn start(package: Package, threads: usize) -> Arc<Self> {
+    pub(crate) fn start(package: Package, threads: usize, terms: Terms) -> Arc<Self> {
         let (sender, model) = watch::channel(Model::Loading);
         let config = package.config.clone();
         tokio::spawn(async move {
@@ -114,6 +133,7 @@ impl Service {
         });
         Arc::new(Self {
             config,
+            terms,
             model,
             warm: AtomicBool::new(false),
             requests: AtomicU64::new(0),
@@ -164,10 +184,13 @@ impl Service {
         let start = Instant::now();
         let cold = !self.warm.swap(true, Ordering::Relaxed);
         let limit = Duration::from_secs(self.config.timeout.into());
-        let (reply, timings) = match timeout(limit, self.work(work)).await {
-            Ok(done) => done,
-            Err(_) => (self.timed_out(), Timings::default()),
+        let work = self.work(work);
+        let done = if self.terms.keeps_time {
+            timeout(limit, work).await.ok()
+        } else {
+            Some(work.await)
         };
+        let (reply, timings) = done.unwrap_or_else(|| (self.timed_out(), Timings::default()));
         log_request(caller, cold, start.elapsed(), timings, &reply);
         reply
     }
@@ -178,7 +201,7 @@ impl Service {
     {
         let handler = match self.handler().await {
             Ok(handler) => handler,
-            Err(failure) => return (refused(failure), Timings::default()),
+            Err(failure) => return ((self.terms.refuse)(failure), Timings::default()),
         };
         // Gone as soon as nobody waits for the answer any more: the client has hung up or the
         // time is over. Then there is no need to begin.
@@ -195,7 +218,7 @@ impl Service {
         match done {
             Ok(Some(done)) => done,
             Ok(None) => (self.timed_out(), Timings::default()),
-            Err(error) => (refused(died(error)), Timings::default()),
+            Err(error) => ((self.terms.refuse)(died(error)), Timings::default()),
         }
     }
 
@@ -204,7 +227,7 @@ impl Service {
             "no answer within the function's timeout of {} s; raise `timeout:` or send less",
             self.config.timeout
         );
-        refused(Failure::new(Code::TimedOut, message))
+        (self.terms.refuse)(Failure::new(Code::TimedOut, message))
     }
 }
 
@@ -293,6 +316,7 @@ mod tests {
             let (_, model) = watch::channel(Model::Ready(Arc::new(handler)));
             Arc::new(Self {
                 config: config(),
+                terms: Terms::HTTP,
                 model,
                 warm: AtomicBool::new(false),
                 requests: AtomicU64::new(0),
