@@ -9,8 +9,7 @@
 use std::collections::BTreeSet;
 
 use mlfn_core::{
-    Digest, Function, HttpAuth, HttpMethod, HttpTrigger, Resource, ResourceId, Service, Trigger,
-    Value,
+    Digest, Function, HttpAuth, HttpTrigger, Resource, ResourceId, Service, Trigger, Value,
 };
 use serde_json::{Value as Json, json};
 
@@ -158,7 +157,7 @@ fn integration(api: &str, function: &Function) -> Resource {
 }
 
 fn route(api: &str, function: &Function, http: &HttpTrigger) -> Resource {
-    let key = format!("{} {}", method(http), http.path);
+    let key = format!("{} {}", http.method.as_str(), http.path);
     let authorization = match http.auth {
         HttpAuth::Iam => "AWS_IAM",
         HttpAuth::Jwt { .. } => "JWT",
@@ -192,7 +191,8 @@ fn cors(triggers: &[&HttpTrigger]) -> Option<Json> {
         return None;
     }
     let origins: BTreeSet<&String> = shared.iter().flat_map(|http| &http.cors).collect();
-    let mut methods: BTreeSet<String> = shared.iter().map(|http| method(http)).collect();
+    let methods = shared.iter().map(|http| http.method.as_str());
+    let mut methods: BTreeSet<String> = methods.map(str::to_owned).collect();
     if methods.remove("ANY") {
         methods = ["*".to_owned()].into();
     }
@@ -209,17 +209,4 @@ fn cors(triggers: &[&HttpTrigger]) -> Option<Json> {
         "allow_headers": headers,
         "max_age": CORS_MAX_AGE,
     }))
-}
-
-/// As route keys and CORS spell it.
-fn method(http: &HttpTrigger) -> String {
-    let name = match http.method {
-        HttpMethod::Get => "GET",
-        HttpMethod::Post => "POST",
-        HttpMethod::Put => "PUT",
-        HttpMethod::Patch => "PATCH",
-        HttpMethod::Delete => "DELETE",
-        HttpMethod::Any => "ANY",
-    };
-    name.to_owned()
 }
