@@ -64,6 +64,11 @@ pub(crate) fn timestamp(time: std::time::Duration) -> String {
     )
 }
 
+/// As SNS and S3 write a time, e.g. `2026-11-21T12:00:00.000Z`.
+pub(crate) fn iso(time: std::time::Duration) -> String {
+    timestamp(time).replace("+0000", "Z")
+}
+
 /// As API Gateway writes the time of a request, e.g. `21/Nov/2026:12:00:00 +0000`.
 pub(crate) fn request_time(time: std::time::Duration) -> String {
     const MONTHS: [&str; 12] = [

@@ -66,6 +66,11 @@ impl Thing {
         self.fields.get(field).and_then(Json::as_str)
     }
 
+    /// Whether a field is true.
+    pub(crate) fn flag(&self, field: &str) -> bool {
+        self.fields.get(field) == Some(&Json::Bool(true))
+    }
+
     /// A field that is a whole number.
     pub(crate) fn number_of(&self, field: &str) -> Option<u32> {
         number(&self.fields, field)
@@ -283,6 +288,8 @@ impl Store {
             "daemon.log",
             "start.lock",
             "emulator.lock",
+            crate::sources::queue::store::FILE,
+            crate::sources::schedule::FILE,
             LOCK,
         ] {
             let _ = fs_err::remove_file(self.folder.join(file));

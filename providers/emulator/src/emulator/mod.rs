@@ -24,7 +24,7 @@ use crate::identifiers::uuid;
 use crate::log_file::LogLine;
 use crate::platform::{Event, Work, arn};
 use crate::pool::{Ask, Done, Groups, Pool, Throttled};
-use crate::sources::{Sources, Surroundings};
+use crate::sources::{MessageStore, Sources, Surroundings};
 
 pub(crate) use self::live::{LATEST, Live};
 
@@ -184,12 +184,20 @@ impl Emulator {
             Err(error) => (None, Enforcement::Watch(error.to_string())),
         };
         let live = RwLock::new(Arc::new(Live::empty(&options, groups)));
+        let messages = MessageStore::open(&options.folder);
+        let messages = messages.map_err(|source| EmulatorError::Machine {
+            action: "read the messages of its queues",
+            source,
+        })?;
         let emulator = Arc::new_cyclic(|emulator| Self {
-            sources: Sources::new(&Surroundings::new(
-                Weak::clone(emulator),
-                options.clock.clone(),
-                options.folder.clone(),
-            )),
+            sources: Sources::new(
+                &Surroundings::new(
+                    Weak::clone(emulator),
+                    options.clock.clone(),
+                    options.folder.clone(),
+                ),
+                messages,
+            ),
             options,
             address,
             enforcement,

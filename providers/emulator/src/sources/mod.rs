@@ -1,16 +1,24 @@
 //! What sends events of its own accord. Each kind of source has a file here and one value in
 //! [`Sources`]; all of them are brought to the record at each change, and stopped with the cloud.
 //!
+//! - [`schedule`], [`queue`], [`topic`]: one file or folder for each kind.
 //! - [`tasks`] starts, keeps and stops tasks by name.
 
+pub(crate) mod queue;
+pub(crate) mod schedule;
 pub(crate) mod tasks;
+pub(crate) mod topic;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
+pub(crate) use self::queue::store::Store as MessageStore;
+use self::queue::{QueueSource, Queues};
+use self::schedule::Schedules;
+use self::topic::{TopicSource, Topics};
 use crate::clock::Clock;
 use crate::cloud::record::Record;
 use crate::{Emulator, FunctionHandle};
@@ -30,12 +38,35 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Sources {
     all: Vec<Box<dyn Source>>,
+    queues: Arc<Queues>,
+    topics: Arc<Topics>,
 }
 
 impl Sources {
-    /// Without anything in them, until there is a record.
-    pub(crate) fn new(_surroundings: &Surroundings) -> Self {
-        Self { all: Vec::new() }
+    /// With these messages, and without anything that fires until there is a record.
+    pub(crate) fn new(surroundings: &Surroundings, messages: MessageStore) -> Self {
+        let queues = Queues::new(surroundings.clone(), messages);
+        let topics = Topics::new(surroundings.clone());
+        let all: Vec<Box<dyn Source>> = vec![
+            Box::new(Schedules::new(surroundings.clone())),
+            Box::new(QueueSource(Arc::clone(&queues))),
+            Box::new(TopicSource(Arc::clone(&topics))),
+        ];
+        Self {
+            all,
+            queues,
+            topics,
+        }
+    }
+
+    /// The queues, for the doors that lead to them.
+    pub(crate) fn queues(&self) -> &Arc<Queues> {
+        &self.queues
+    }
+
+    /// The topics, for the doors that lead to them.
+    pub(crate) fn topics(&self) -> &Arc<Topics> {
+        &self.topics
     }
 
     /// Brings all of them to what the record says now.
