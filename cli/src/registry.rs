@@ -16,6 +16,9 @@ pub(crate) fn provider(name: ProviderName) -> &'static dyn Provider {
 
 /// The provider of that name if it can deploy.
 pub(crate) fn cloud(name: ProviderName) -> Result<Box<dyn Cloud>, CommandError> {
+    if name == ProviderName::Aws {
+        return Ok(Box::new(mlfn_aws::Aws));
+    }
     let message = format!("this version of mlfn cannot deploy to {name} yet");
     let hint = "add `--provider local` to deploy to this machine";
     Err(CommandError::failure(message).hint(hint))

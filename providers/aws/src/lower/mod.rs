@@ -25,7 +25,7 @@ use mlfn_core::{Artifact, Function, KindSpec, Resource, ResourceId, Service, Val
 use serde_json::json;
 
 pub use self::outputs::OUTPUTS_VARIABLE;
-pub use self::secrets::{SecretStore, secret_store, secret_text};
+pub use self::secrets::{SecretStore, secret_in, secret_store, secret_text};
 use crate::kinds;
 
 /// The resources of `service`, sorted by kind and name. `artifacts` has one for each function, in

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `role` | role |
 //! | `log_group` | log-group |
-//! | `packages` | deployment-bucket, code-object |
+//! | `packages` (and `upload`) | deployment-bucket, code-object |
 //! | `function` | function |
 //! | `version` | function-version |
 //! | `alias` | alias, provisioned-concurrency |
@@ -18,14 +18,35 @@
 //! | `subscription` | subscription |
 //! | `bucket` | bucket |
 //! | `notification` | bucket-notification |
-//! | `streams` | kinesis-stream, dynamodb-stream |
-//! | `secrets` | parameter, secret |
+//! | `streams` (by `existing`) | kinesis-stream, dynamodb-stream |
+//! | `secrets` (by `existing`) | parameter, secret |
 //!
-//! `role` is the shortest complete example. What [`Kinds`](Kind) share is in `context`; what AWS's
-//! errors mean is in [`errors`](crate::errors).
+//! `role` is a good example. What all kinds share is in `context`, what those of S3 share is in `s3`,
+//! and what AWS's errors mean is in `errors`.
 
+mod alias;
+mod bucket;
 mod context;
+mod existing;
+mod function;
+mod function_url;
+mod http_api;
+mod invoke;
+mod log_group;
+mod mapping;
+mod notification;
+mod packages;
+mod permission;
+mod queue;
 mod role;
+mod s3;
+mod schedule;
+mod secrets;
+mod streams;
+mod subscription;
+mod topic;
+mod upload;
+mod version;
 
 use std::collections::BTreeSet;
 
@@ -69,6 +90,32 @@ fn kind(name: &str) -> Option<&'static dyn Kind> {
     let is = |spec: mlfn_core::KindSpec| name == spec.kind;
     Some(match () {
         () if is(kinds::ROLE) => &role::Role,
+        () if is(kinds::LOG_GROUP) => &log_group::LogGroup,
+        () if is(kinds::DEPLOYMENT_BUCKET) => &packages::DeploymentBucket,
+        () if is(kinds::CODE_OBJECT) => &packages::CodeObject,
+        () if is(kinds::FUNCTION) => &function::Function,
+        () if is(kinds::FUNCTION_VERSION) => &version::Version,
+        () if is(kinds::ALIAS) => &alias::Alias,
+        () if is(kinds::PROVISIONED_CONCURRENCY) => &alias::ProvisionedConcurrency,
+        () if is(kinds::PERMISSION) => &permission::Permission,
+        () if is(kinds::FUNCTION_URL) => &function_url::FunctionUrl,
+        () if is(kinds::HTTP_API) => &http_api::Api,
+        () if is(kinds::HTTP_INTEGRATION) => &http_api::Integration,
+        () if is(kinds::HTTP_AUTHORIZER) => &http_api::Authorizer,
+        () if is(kinds::HTTP_ROUTE) => &http_api::Route,
+        () if is(kinds::HTTP_STAGE) => &http_api::Stage,
+        () if is(kinds::SCHEDULE_GROUP) => &schedule::Group,
+        () if is(kinds::SCHEDULE) => &schedule::Schedule,
+        () if is(kinds::QUEUE) => &queue::Queue,
+        () if is(kinds::EVENT_SOURCE_MAPPING) => &mapping::Mapping,
+        () if is(kinds::TOPIC) => &topic::Topic,
+        () if is(kinds::SUBSCRIPTION) => &subscription::Subscription,
+        () if is(kinds::BUCKET) => &bucket::Bucket,
+        () if is(kinds::BUCKET_NOTIFICATION) => &notification::Notification,
+        () if is(kinds::KINESIS_STREAM) => &streams::Kinesis,
+        () if is(kinds::DYNAMODB_STREAM) => &streams::DynamoDb,
+        () if is(kinds::PARAMETER) => &secrets::Parameter,
+        () if is(kinds::SECRET) => &secrets::Secret,
         () => return None,
     })
 }
@@ -152,8 +199,7 @@ impl Session for AwsSession {
         known(&prior.id)?.delete(&self.context, prior).await
     }
 
-    async fn probe(&self, call: &Call<'_>, _request: &Json) -> Result<(), ProviderError> {
-        let why = format!("`{}` cannot be probed", call.id);
-        Err(Failure::Rejected { why }.into())
+    async fn probe(&self, call: &Call<'_>, request: &Json) -> Result<(), ProviderError> {
+        invoke::probe(&self.context, call, request).await
     }
 }
