@@ -23,8 +23,12 @@ pub mod contract;
 pub mod fake;
 pub mod faults;
 mod host;
+#[cfg(target_os = "linux")]
 pub mod lifecycle;
+mod programs;
 pub mod proxy;
+pub mod python;
+pub mod servers;
 pub mod victim;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -15,6 +15,8 @@ use crate::bench::{FakeTwin, Twin as _, Variant};
 use crate::fake::FakeCloud;
 use crate::faults::{Fault, FaultySession, FaultyStore, Script, Surroundings};
 use crate::name;
+use crate::python::interpreter;
+use crate::servers::{Ready, Server};
 
 /// What a victim does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,6 +44,12 @@ pub enum Order {
     Take {
         /// Holds the lock.
         folder: PathBuf,
+    },
+    /// Starts a server of others and keeps it until its standard input ends. Prints the first line
+    /// that the server has written.
+    Serve {
+        /// For Python; it is told a port.
+        script: String,
     },
 }
 
@@ -101,6 +109,7 @@ pub fn main() {
         }
         Order::Race { folder, rounds } => runtime.block_on(race(&folder, rounds)),
         Order::Take { folder } => runtime.block_on(take(&folder)),
+        Order::Serve { script } => serve(&script),
     }
 }
 
@@ -201,10 +210,26 @@ async fn take(folder: &Path) {
         Err(LockError::Held { .. }) => "held\n",
         Err(error) => panic!("{error:?}"),
     };
+    say_and_wait(word);
+}
+
+fn serve(script: &str) {
+    let server = Server::start(
+        interpreter(),
+        Ready::Listening,
+        |command, [port]: [u16; 1]| {
+            command.args(["-c", script, &port.to_string()]);
+        },
+    );
+    let line = server.output().lines().next().map(str::to_owned);
+    say_and_wait(&format!("{}\n", line.expect("a line")));
+}
+
+/// Until the other end closes, when all have answered.
+fn say_and_wait(word: &str) {
     std::io::stdout()
         .write_all(word.as_bytes())
         .expect("somebody listens");
-    // The other end closes when all have answered.
     std::io::stdin()
         .read_to_end(&mut Vec::new())
         .expect("an end");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use mlfn_testkit::python;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -13,7 +14,6 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
 use super::place::{repository, shared_cache, temporary};
-use super::python::python;
 
 /// No run takes longer, not even the first, which unpacks the runtime library.
 const LIMIT: Duration = Duration::from_mins(5);
@@ -83,7 +83,7 @@ impl Project {
             .env("PATH", search_path())
             // Everything that comes through pip has been fetched before, with pinned versions.
             .env("PIP_NO_INDEX", "1")
-            .env("PIP_FIND_LINKS", &python().wheels)
+            .env("PIP_FIND_LINKS", python::wheels())
     }
 }
 
@@ -257,8 +257,7 @@ impl std::fmt::Display for Output {
 /// The interpreter that the tests use comes first: what is called `python3` may be a script that
 /// needs the home of its user.
 fn search_path() -> OsString {
-    let folder = python()
-        .executable
+    let folder = python::interpreter()
         .parent()
         .expect("is in a folder")
         .to_owned();

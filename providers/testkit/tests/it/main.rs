@@ -7,3 +7,4 @@ mod lifecycle;
 mod processes;
 mod proxy;
 mod schedules;
+mod servers;
