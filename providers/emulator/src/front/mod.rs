@@ -2,6 +2,8 @@
 //!
 //! - `/2015-03-31/functions/..`: the Lambda API ([`lambda_api`])
 //! - `/lambda-url/<function>/..`: the address of a function ([`http`])
+//! - `x-amz-target: AmazonSQS...`, whatever the path: queues ([`sqs`])
+//! - `/`, signed for SNS: topics ([`sns`])
 //! - `/_mlfn/..`: mlfn's own ([`Control`])
 //! - everything else: routes of HTTP APIs, and the paths that functions answer ([`http`])
 
@@ -12,6 +14,8 @@ mod http;
 mod lambda_api;
 mod raw;
 mod routes;
+mod sns;
+pub(crate) mod sqs;
 mod tokens;
 
 use std::convert::Infallible;
@@ -113,6 +117,12 @@ impl Front {
         }
         if lambda_api::is_for(path) {
             return lambda_api::answer(&emulator, request).await;
+        }
+        if sqs::is_for(request.headers()) {
+            return sqs::answer(&emulator, request).await;
+        }
+        if sns::is_for(request.uri().path(), request.headers()) {
+            return sns::answer(&emulator, request).await;
         }
         http::answer(&emulator, request).await
     }
