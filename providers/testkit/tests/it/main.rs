@@ -8,3 +8,5 @@ mod processes;
 mod proxy;
 mod schedules;
 mod servers;
+#[cfg(target_os = "linux")]
+mod trace;
