@@ -1,6 +1,7 @@
 //! Where the package is, what its configuration says, and what the environment says. The only
 //! code that reads environment variables.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use mlfn_shim_contract::{CONFIG_FILE, CONFIG_FORMAT, ShimConfig, env as names};
 use crate::log::Level;
 
 /// AWS sets it; in MiB.
-const LAMBDA_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+pub(crate) const LAMBDA_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 
 /// Azure's host sets it: the folder of the app.
 const AZURE_ROOT: &str = "FUNCTIONS_APP_ROOT_PATH";
@@ -211,8 +212,18 @@ fn lambda_threads(memory: u32) -> usize {
     clippy::disallowed_methods,
     reason = "this is the shim's place to read them"
 )]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The variables of which the value begins with `mark`, and what follows it.
+pub(crate) fn variables_with(mark: &str) -> BTreeMap<String, String> {
+    let all = env::vars_os();
+    let marked = all.filter_map(|(name, value)| {
+        let rest = value.to_str()?.strip_prefix(mark)?.to_owned();
+        Some((name.into_string().ok()?, rest))
+    });
+    marked.collect()
 }
 
 fn port(name: &'static str, value: &str) -> Result<u16, ConfigError> {

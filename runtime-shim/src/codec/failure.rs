@@ -83,6 +83,12 @@ codes! {
     WrongConfiguration = "wrong_configuration", 500;
     /// The answer has more bytes than can be sent.
     ResponseTooLarge = "response_too_large", 500;
+    /// The object that an event names cannot be read.
+    ObjectNotRead = "object_not_read", 502;
+    /// The prediction is there, and where it belongs cannot be written.
+    NotDelivered = "prediction_not_delivered", 502;
+    /// A secret of the environment cannot be read.
+    SecretUnavailable = "secret_unavailable", 500;
     /// A bug in the shim.
     Internal = "internal_error", 500;
     /// The model took longer than the function may.

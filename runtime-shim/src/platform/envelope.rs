@@ -42,8 +42,8 @@ pub(crate) fn bytes<'a>(
 /// Why an event of a bucket gets no prediction.
 pub(crate) fn storage_event(service: &str) -> Failure {
     let message = format!(
-        "this is an event of {service}, which only names an object; fetching the object comes \
-         with the deploy of storage triggers"
+        "this is an event of {service}, which only names an object; fetching it is not offered \
+         there yet, so send what is in it"
     );
     Failure::new(Code::UnsupportedEvent, message)
 }

@@ -16,6 +16,8 @@ use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
+use super::aws::cloud::AwsCloud;
+use super::aws::secrets;
 use super::http::header;
 use super::{Caller, Reply, Service, Terms, envelope, events, routes};
 use crate::codec::failure::{Code, Failure, to_bytes};
@@ -77,13 +79,14 @@ pub(super) async fn serve(
         Ok(service) => service,
         Err(failure) => return Err(report_init(&mut api, &failure).await.into()),
     };
+    let cloud = Arc::new(AwsCloud::default());
     loop {
         let invocation = tokio::select! {
             () = shutdown.requested() => return Ok(()),
             invocation = api.next() => invocation?,
         };
         let id = invocation.id.clone();
-        let reply = answer(&service, invocation).await;
+        let reply = answer(&service, &cloud, invocation).await;
         api.answer(&id, reply).await?;
         if shutdown.is_requested() {
             return Ok(());
@@ -92,6 +95,7 @@ pub(super) async fn serve(
 }
 
 async fn start(environment: &Environment) -> Result<Arc<Service>, Failure> {
+    secrets::settle().await?;
     let package = Package::find(environment)
         .map_err(|error| Failure::new(Code::ModelNotLoaded, crate::chain(&error)))?;
     let terms = Terms {
@@ -118,7 +122,7 @@ async fn report_init(api: &mut Api, failure: &Failure) -> LambdaError {
     }
 }
 
-async fn answer(service: &Arc<Service>, invocation: Invocation) -> Reply {
+async fn answer(service: &Arc<Service>, cloud: &Arc<AwsCloud>, invocation: Invocation) -> Reply {
     let mut fields = Vec::new();
     if let Some(trace) = invocation.trace {
         fields.push(("trace_id", trace.into()));
@@ -128,10 +132,10 @@ async fn answer(service: &Arc<Service>, invocation: Invocation) -> Reply {
         id: invocation.id,
         fields,
     };
-    let payload = invocation.payload;
+    let (cloud, payload) = (Arc::clone(cloud), invocation.payload);
     service
         .answer(caller, move |handler, timings| {
-            reply(handler, timings, &id, &payload)
+            reply(handler, timings, &cloud, &id, &payload)
         })
         .await
 }
@@ -348,7 +352,13 @@ const HTTP_KEYS: [&str; 17] = [
     "multiValueQueryStringParameters",
 ];
 
-fn reply(handler: &Handler, timings: &mut Timings, id: &str, payload: &[u8]) -> Reply {
+fn reply(
+    handler: &Handler,
+    timings: &mut Timings,
+    cloud: &AwsCloud,
+    id: &str,
+    payload: &[u8],
+) -> Reply {
     let key = envelope::first_key(payload).unwrap_or_default();
     if HTTP_KEYS.contains(&key)
         && !handler.knows(key)
@@ -357,7 +367,7 @@ fn reply(handler: &Handler, timings: &mut Timings, id: &str, payload: &[u8]) -> 
     {
         return http_reply(handler, timings, event);
     }
-    match events::answer(handler, timings, id, payload) {
+    match events::answer(handler, timings, cloud, id, payload) {
         Ok(body) => Reply::success(body),
         Err(failure) => Reply {
             body: failure.to_lambda_json(handler.expected()),

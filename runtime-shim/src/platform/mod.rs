@@ -4,6 +4,8 @@
 //! - `lambda`, `azure`, `http`: one protocol each
 //! - `server`: the HTTP server of the latter two
 //! - `events`: what AWS tells of queues, topics, streams and buckets
+//! - `aws`: what AWS is asked for: objects, places for predictions, secrets
+//! - `outputs`: which predictions go where
 //! - `routes`: which paths and methods a function answers
 //! - `envelope`: requests inside of other JSON
 
@@ -25,11 +27,13 @@ use crate::handler::{Handler, Timings};
 use crate::log::{self, Level};
 use crate::shutdown::Shutdown;
 
+mod aws;
 mod azure;
 mod envelope;
 mod events;
 mod http;
 mod lambda;
+mod outputs;
 mod routes;
 mod server;
 

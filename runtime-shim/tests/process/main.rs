@@ -6,10 +6,12 @@
 //! - `requests`: golden requests, good and bad
 //! - `http`, `lambda`, `azure`: one protocol each
 //! - `events`: what AWS tells of queues, topics and streams
+//! - `aws`: what AWS is asked for
 //! - `start`: what happens before the first request
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod aws;
 mod azure;
 mod events;
 mod http;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::Record;
+use super::{Record, Request};
 use crate::codec::failure::{Code, Failure, json_problem, shortened, to_bytes};
 use crate::handler::Handler;
 
@@ -98,13 +98,16 @@ pub(super) fn read<'a>(handler: &Handler, record: &'a RawValue) -> serde_json::R
         dynamodb,
     } = serde_json::from_str(record.get())?;
     let request = match (&*event_name, dynamodb.new_image) {
-        ("REMOVE", _) => Ok(None),
+        ("REMOVE", _) => Ok(Request::Nothing),
         (_, None) => Err(no_image()),
-        (_, Some(image)) => item(handler, &dynamodb.keys, image).map(|item| Some(item.into())),
+        (_, Some(image)) => {
+            item(handler, &dynamodb.keys, image).map(|item| Request::Body(item.into()))
+        }
     };
     Ok(Record {
         id: dynamodb.sequence_number,
         group: Some(Cow::Borrowed("shard")),
+        queue: None,
         request,
     })
 }

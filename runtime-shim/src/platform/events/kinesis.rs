@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Record;
+use super::{Record, Request, rule, sns};
 use crate::handler::Handler;
 use crate::platform::envelope;
 
@@ -31,6 +31,12 @@ pub(super) fn read<'a>(handler: &Handler, record: &'a RawValue) -> serde_json::R
     Ok(Record {
         id: kinesis.sequence_number,
         group: Some(Cow::Borrowed("shard")),
-        request: data.and_then(|data| super::request(handler, data.into())),
+        queue: None,
+        request: data.map(|data| Request::Body(unwrap(handler, data.into()))),
     })
+}
+
+/// Data may have come by a topic or a rule.
+fn unwrap<'a>(handler: &Handler, data: Cow<'a, [u8]>) -> Cow<'a, [u8]> {
+    rule::unwrap(handler, sns::unwrap(handler, data))
 }

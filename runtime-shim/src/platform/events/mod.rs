@@ -1,47 +1,56 @@
-//! What AWS tells a function besides HTTP: messages, notifications, records of streams, and events
-//! of rules. Each holds a request in the simple format. The forms of the events are those of
+//! What AWS tells a function besides HTTP: messages, notifications, records of streams, objects in
+//! buckets, and events of rules. Each holds a request in the simple format, or names an object that
+//! does. The forms of the events are those of
 //! <https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html>.
 //!
 //! Lambda wants to know which records of a batch failed, and nothing else; it throws an answer
-//! away. So predictions go to the log, one line a record, and nowhere else yet.
+//! away. So predictions go where the deploy says, or to the log, one line a record.
 //!
-//! - this file: which event it is, and what becomes of its records
-//! - `sqs`, `sns`, `kinesis`, `dynamodb`: a record -> a request
+//! - this file: which event it is
+//! - `sqs`, `sns`, `kinesis`, `dynamodb`, `s3`: a record -> a request or an object
 //! - `rule`: the envelope of `EventBridge`
-//! - `report`: what became of records, as Lambda and the log are told
+//! - `work`: what becomes of records
+//! - `report`: what became of them, as Lambda and the log are told
+//! - `cloud`: what has to be asked for outside
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use self::cloud::Cloud;
+use self::work::{Outcome, outcomes};
+use super::aws::objects::Object;
 use super::envelope;
 use crate::codec::failure::{Code, Failure, json_problem, shortened};
 use crate::handler::{Handler, Timings};
 
+pub(super) mod cloud;
 mod dynamodb;
 mod kinesis;
 mod report;
 mod rule;
+mod s3;
 mod sns;
 mod sqs;
 #[cfg(test)]
 mod tests;
+mod work;
 
 /// Answers a payload that is no HTTP request: an event with records, an event of a rule, or a
 /// request by itself. `request_id` is the invocation's, for the log.
 pub(super) fn answer(
     handler: &Handler,
     timings: &mut Timings,
+    cloud: &dyn Cloud,
     request_id: &str,
     payload: &[u8],
 ) -> Result<Vec<u8>, Failure> {
     let Some(event) = Event::read(handler, payload)? else {
-        let request = rule::unwrap(handler, payload.into())?;
+        let request = rule::unwrap(handler, payload.into());
         return handler.handle(&request, timings);
     };
-    let outcomes = outcomes(handler, timings, &event.records);
+    let outcomes = outcomes(handler, timings, cloud, &event)?;
     report::write(request_id, &event.records, &outcomes);
     handler.limit(report::answer(&event, outcomes)?)
 }
@@ -59,29 +68,33 @@ enum Source {
     Sns,
     Kinesis,
     DynamoDb,
+    S3,
 }
 
-/// One message or change.
+/// One message, change or object.
 struct Record<'a> {
     /// Its name in reports and in the log.
     id: Cow<'a, str>,
     /// Records of one group must be done in their order.
     group: Option<Cow<'a, str>>,
-    /// The request in it, if there is anything to predict on.
-    request: Result<Option<Cow<'a, [u8]>>, Failure>,
+    /// The ARN of the queue that it was in.
+    queue: Option<Cow<'a, str>>,
+    /// What there is to predict on.
+    request: Result<Request<'a>, Failure>,
 }
 
-/// What became of a record.
-enum Outcome {
-    /// The answer.
-    Predicted(Vec<u8>),
-    /// There is nothing to predict on.
-    Skipped,
-    /// There is no prediction.
-    Failed(Failure),
-    /// An earlier record of its group failed, and it has to come again after that one.
-    HeldBack,
+/// What there is to predict on.
+enum Request<'a> {
+    /// Nothing.
+    Nothing,
+    /// This.
+    Body(Cow<'a, [u8]>),
+    /// What is in this object.
+    Object(Object),
 }
+
+/// All that is in one message: usually one request.
+type Requests<'a> = Result<Vec<Request<'a>>, Failure>;
 
 impl Source {
     /// Its own name for itself.
@@ -91,6 +104,7 @@ impl Source {
             Self::Sns => "SNS",
             Self::Kinesis => "Kinesis",
             Self::DynamoDb => "DynamoDB",
+            Self::S3 => "S3",
         }
     }
 }
@@ -99,32 +113,57 @@ impl<'a> Event<'a> {
     /// Reads an event; none if this is no event with records.
     fn read(handler: &Handler, payload: &'a [u8]) -> Result<Option<Self>, Failure> {
         let Some((records, source)) = records(handler, payload) else {
-            return Ok(None);
+            return Ok(rule::object(handler, payload).map(Self::of_rule));
         };
         let source = match &*source {
             "aws:sqs" => Source::Sqs,
             "aws:sns" => Source::Sns,
             "aws:kinesis" => Source::Kinesis,
             "aws:dynamodb" => Source::DynamoDb,
-            "aws:s3" => return Err(envelope::storage_event("S3")),
+            "aws:s3" => Source::S3,
             other => return Err(unsupported(other)),
         };
         let read = |record: &&'a RawValue| match source {
             Source::Sqs => sqs::read(handler, record),
             Source::Sns => sns::read(handler, record),
-            Source::Kinesis => kinesis::read(handler, record),
-            Source::DynamoDb => dynamodb::read(handler, record),
+            Source::Kinesis => kinesis::read(handler, record).map(|record| vec![record]),
+            Source::DynamoDb => dynamodb::read(handler, record).map(|record| vec![record]),
+            Source::S3 => s3::read(record).map(|record| vec![record]),
         };
         let records: serde_json::Result<Vec<_>> = records.iter().map(read).collect();
-        let records = records.map_err(|error| {
-            let problem = json_problem(&error);
-            let message = format!(
-                "a record is not of the form that {} gives it: {problem}",
-                source.name()
-            );
-            Failure::new(Code::UnsupportedEvent, message)
-        })?;
+        let records = records.map_err(|error| malformed(source, &error))?;
+        let records = records.into_iter().flatten().collect();
         Ok(Some(Self { source, records }))
+    }
+
+    /// The event of a rule is about one object.
+    fn of_rule(request: Result<Request<'a>, Failure>) -> Self {
+        Self {
+            source: Source::S3,
+            records: vec![s3::record(request)],
+        }
+    }
+}
+
+impl<'a> Record<'a> {
+    /// A record for each request of a message. They share its fate.
+    fn each(
+        id: &Cow<'a, str>,
+        group: Option<&Cow<'a, str>>,
+        queue: Option<&Cow<'a, str>>,
+        requests: Requests<'a>,
+    ) -> Vec<Self> {
+        let record = |request| Self {
+            id: id.clone(),
+            group: group.cloned(),
+            queue: queue.cloned(),
+            request,
+        };
+        match requests {
+            Err(failure) => vec![record(Err(failure))],
+            Ok(requests) if requests.is_empty() => vec![record(Ok(Request::Nothing))],
+            Ok(requests) => requests.into_iter().map(|one| record(Ok(one))).collect(),
+        }
     }
 }
 
@@ -154,49 +193,33 @@ fn records<'a>(handler: &Handler, body: &'a [u8]) -> Option<(Vec<&'a RawValue>, 
 fn unsupported(source: &str) -> Failure {
     let source = shortened(source);
     let message = format!(
-        "these are records of `{source}`; records of SQS, SNS, Kinesis and DynamoDB can be read"
+        "these are records of `{source}`; records of SQS, SNS, Kinesis, DynamoDB and S3 can be read"
     );
     Failure::new(Code::UnsupportedEvent, message)
 }
 
-/// The request in a message, which may have come by a topic or a rule.
-fn request<'a>(handler: &Handler, body: Cow<'a, [u8]>) -> Result<Option<Cow<'a, [u8]>>, Failure> {
-    let body = sns::unwrap(handler, body);
-    let body = rule::unwrap(handler, body)?;
-    match records(handler, &body) {
-        Some((_, source)) if source == "aws:s3" => Err(envelope::storage_event("S3")),
-        _ => Ok(Some(body)),
-    }
+fn malformed(source: Source, error: &serde_json::Error) -> Failure {
+    let (problem, source) = (json_problem(error), source.name());
+    let message = format!("a record is not of the form that {source} gives it: {problem}");
+    Failure::new(Code::UnsupportedEvent, message)
 }
 
-/// Runs the model on all records.
-fn outcomes(handler: &Handler, timings: &mut Timings, records: &[Record<'_>]) -> Vec<Outcome> {
-    let requests = records
-        .iter()
-        .filter_map(|record| record.request.as_ref().ok());
-    let bodies: Vec<&[u8]> = requests.flatten().map(|body| &**body).collect();
-    let mut answers = handler.handle_many(&bodies, timings).into_iter();
-    let mut failed = BTreeSet::new();
-    let outcomes = records.iter().map(|record| {
-        let outcome = match &record.request {
-            Err(failure) => Outcome::Failed(failure.clone()),
-            Ok(None) => Outcome::Skipped,
-            Ok(Some(_)) => match answers.next() {
-                Some(Ok(answer)) => Outcome::Predicted(answer),
-                Some(Err(failure)) => Outcome::Failed(failure),
-                None => Outcome::Failed(Failure::new(Code::Internal, "there is no answer")),
-            },
-        };
-        let Some(group) = &record.group else {
-            return outcome;
-        };
-        if failed.contains(group) {
-            return Outcome::HeldBack;
-        }
-        if matches!(outcome, Outcome::Failed(_)) {
-            failed.insert(group);
-        }
-        outcome
-    });
-    outcomes.collect()
+/// The requests in a message, which may have come by a topic or a rule, and may be about objects.
+fn requests<'a>(handler: &Handler, body: Cow<'a, [u8]>) -> Requests<'a> {
+    let body = sns::unwrap(handler, body);
+    if let Some(object) = rule::object(handler, &body) {
+        return object.map(|object| vec![object]);
+    }
+    let body = rule::unwrap(handler, body);
+    if let Some((records, source)) = records(handler, &body)
+        && source == "aws:s3"
+    {
+        let objects: serde_json::Result<Vec<_>> = records.into_iter().map(s3::request).collect();
+        let objects = objects.map_err(|error| malformed(Source::S3, &error))?;
+        return objects.into_iter().collect();
+    }
+    if s3::is_test(handler, &body) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Request::Body(body)])
 }

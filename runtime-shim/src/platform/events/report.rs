@@ -10,7 +10,8 @@ use crate::log::{self, Level};
 
 /// The answer to an event. For queues and streams it names what has to come again:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>. A notification
-/// comes again by an error of the function; if all is well, the answers are the answer.
+/// comes again by an error of the function, and so does an event about objects; if all is well,
+/// the answers are the answer.
 pub(super) fn answer(event: &Event<'_>, outcomes: Vec<Outcome>) -> Result<Vec<u8>, Failure> {
     let records = event.records.iter();
     let of = records.zip(&outcomes);
@@ -21,7 +22,8 @@ pub(super) fn answer(event: &Event<'_>, outcomes: Vec<Outcome>) -> Result<Vec<u8
         Source::Sqs => Ok(failures(failed)),
         // A stream is read again from the lowest number on. Records of a shard come in order.
         Source::Kinesis | Source::DynamoDb => Ok(failures(failed.take(1))),
-        Source::Sns => answers(&event.records, outcomes),
+        Source::Sns => answers("notification ", &event.records, outcomes),
+        Source::S3 => answers("", &event.records, outcomes),
     }
 }
 
@@ -37,18 +39,30 @@ fn failures<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<u8> {
         item_identifier: &'a str,
     }
     let items = ids.map(|item_identifier| Item { item_identifier });
+    let mut items: Vec<_> = items.collect();
+    // A message with several objects has a record for each.
+    items.dedup_by_key(|item| item.item_identifier);
     to_bytes(&Report {
-        batch_item_failures: items.collect(),
+        batch_item_failures: items,
     })
 }
 
-fn answers(records: &[Record<'_>], outcomes: Vec<Outcome>) -> Result<Vec<u8>, Failure> {
+/// `what` the records are goes before their names in the message of a failure.
+fn answers(what: &str, records: &[Record<'_>], outcomes: Vec<Outcome>) -> Result<Vec<u8>, Failure> {
+    #[derive(Serialize)]
+    struct Delivered<'a> {
+        output: &'a str,
+    }
     let mut answers = Vec::new();
     for (record, outcome) in records.iter().zip(outcomes) {
         match outcome {
             Outcome::Predicted(answer) => answers.push(answer),
+            Outcome::Delivered(address) => {
+                let output = &*address;
+                answers.push(to_bytes(&Delivered { output }).into());
+            }
             Outcome::Failed(failure) => {
-                let message = format!("notification {}: {}", record.id, failure.message);
+                let message = format!("{what}{}: {}", record.id, failure.message);
                 return Err(Failure { message, ..failure });
             }
             Outcome::Skipped | Outcome::HeldBack => {}
@@ -59,7 +73,7 @@ fn answers(records: &[Record<'_>], outcomes: Vec<Outcome>) -> Result<Vec<u8>, Fa
     Ok(to_bytes(&answers))
 }
 
-/// Logs a line for each record: its prediction, or why there is none.
+/// Logs a line for each record: its prediction, where that is, or why there is none.
 pub(super) fn write(request_id: &str, records: &[Record<'_>], outcomes: &[Outcome]) {
     for (record, outcome) in records.iter().zip(outcomes) {
         let mut fields = vec![
@@ -69,6 +83,10 @@ pub(super) fn write(request_id: &str, records: &[Record<'_>], outcomes: &[Outcom
         let (level, message) = match outcome {
             Outcome::Predicted(answer) => {
                 fields.push(("prediction", prediction(answer)));
+                (Level::Info, "predicted")
+            }
+            Outcome::Delivered(address) => {
+                fields.push(("output", (**address).into()));
                 (Level::Info, "predicted")
             }
             Outcome::Failed(failure) => {

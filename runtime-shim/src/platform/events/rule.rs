@@ -5,9 +5,9 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::{Request, Source, malformed, s3};
 use crate::codec::failure::Failure;
 use crate::handler::Handler;
 use crate::platform::envelope;
@@ -27,23 +27,34 @@ const KEYS: [&str; 9] = [
 
 #[derive(Deserialize)]
 struct Event<'a> {
-    #[serde(rename = "detail-type")]
-    _detail_type: IgnoredAny,
+    #[serde(borrow, rename = "detail-type")]
+    kind: Cow<'a, str>,
     #[serde(borrow)]
     source: Cow<'a, str>,
     #[serde(borrow)]
     detail: &'a RawValue,
 }
 
-/// The detail, if this is an event of a rule; else the body as it is.
-pub(super) fn unwrap<'a>(handler: &Handler, body: Cow<'a, [u8]>) -> Result<Cow<'a, [u8]>, Failure> {
-    let key = envelope::first_key(&body).unwrap_or_default();
+fn read<'a>(handler: &Handler, body: &'a [u8]) -> Option<Event<'a>> {
+    let key = envelope::first_key(body).unwrap_or_default();
     if !KEYS.contains(&key) || handler.knows(key) {
-        return Ok(body);
+        return None;
     }
-    match serde_json::from_slice::<Event<'_>>(&body) {
-        Ok(event) if event.source == "aws.s3" => Err(envelope::storage_event("S3")),
-        Ok(event) => Ok(Cow::Owned(event.detail.get().as_bytes().to_vec())),
-        Err(_) => Ok(body),
+    serde_json::from_slice(body).ok()
+}
+
+/// The detail, if this is an event of a rule; else the body as it is.
+pub(super) fn unwrap<'a>(handler: &Handler, body: Cow<'a, [u8]>) -> Cow<'a, [u8]> {
+    match read(handler, &body) {
+        Some(event) => Cow::Owned(event.detail.get().as_bytes().to_vec()),
+        None => body,
     }
+}
+
+/// What to predict on, if this is an event of a rule about an object.
+pub(super) fn object(handler: &Handler, body: &[u8]) -> Option<Result<Request<'static>, Failure>> {
+    let event = read(handler, body).filter(|event| event.source == "aws.s3")?;
+    let about = serde_json::from_str::<s3::About<'_>>(event.detail.get());
+    let about = about.map_err(|error| malformed(Source::S3, &error));
+    Some(about.map(|about| s3::request_of_rule(&event.kind, &about)))
 }

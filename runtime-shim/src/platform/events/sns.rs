@@ -44,15 +44,15 @@ struct Notification<'a> {
     message: Cow<'a, str>,
 }
 
-/// A notification, whose message is a request.
-pub(super) fn read<'a>(handler: &Handler, record: &'a RawValue) -> serde_json::Result<Record<'a>> {
+/// A notification, whose message is a request, or tells of objects that are.
+pub(super) fn read<'a>(
+    handler: &Handler,
+    record: &'a RawValue,
+) -> serde_json::Result<Vec<Record<'a>>> {
     let Event { sns } = serde_json::from_str(record.get())?;
     let body = envelope::bytes(sns.message, false, "the message");
-    Ok(Record {
-        id: sns.message_id,
-        group: None,
-        request: body.and_then(|body| super::request(handler, body)),
-    })
+    let requests = body.and_then(|body| super::requests(handler, body));
+    Ok(Record::each(&sns.message_id, None, None, requests))
 }
 
 /// The message, if this is a notification; else the body as it is.

@@ -28,16 +28,22 @@ struct Attributes<'a> {
     message_group_id: Option<Cow<'a, str>>,
 }
 
-/// A message, whose body is a request.
-pub(super) fn read<'a>(handler: &Handler, record: &'a RawValue) -> serde_json::Result<Record<'a>> {
+/// A message, whose body is a request, or tells of objects that are.
+pub(super) fn read<'a>(
+    handler: &Handler,
+    record: &'a RawValue,
+) -> serde_json::Result<Vec<Record<'a>>> {
     let message: Message<'a> = serde_json::from_str(record.get())?;
     // Messages of other queues may have groups too, which say nothing of their order.
     let is_fifo = message.queue.ends_with(".fifo");
     let group = message.attributes.message_group_id.unwrap_or_default();
     let body = envelope::bytes(message.body, false, "the body");
-    Ok(Record {
-        id: message.id,
-        group: is_fifo.then_some(group),
-        request: body.and_then(|body| super::request(handler, body)),
-    })
+    let group = is_fifo.then_some(&group);
+    let requests = body.and_then(|body| super::requests(handler, body));
+    Ok(Record::each(
+        &message.id,
+        group,
+        Some(&message.queue),
+        requests,
+    ))
 }

@@ -1,17 +1,21 @@
 //! Events as data, for a model that answers the rows of two numbers that it is given.
 //!
 //! Each `.json` file in `tests/events` is an event; the `.txt` file beside it tells what becomes of
-//! its records, and what the function answers (`< `). `UPDATE_EXPECT=1` writes what is said today.
+//! its records, which predictions go where (`> `), and what the function answers (`< `). `UPDATE_EXPECT=1` writes what is said today.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use expect_test::expect_file;
 use mlfn_shim_contract::InputConfig;
 
+use super::cloud::Delivery;
 use super::*;
 use crate::engine::Dim;
 use crate::engine::echo::{Echo, input};
 use crate::handler::tests::{config, echo};
+use crate::platform::aws::objects::Content;
+use crate::platform::outputs::Outputs;
 use crate::tensor::ElementType;
 
 const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/events");
@@ -28,9 +32,86 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
+/// Where predictions go: those of two queues and of one bucket.
+const OUTPUTS: &str = r#"[
+    {"source": "arn:aws:sqs:eu-central-1:210987654321:answered", "queue": "https://queues.example/1/results"},
+    {"source": "arn:aws:sqs:eu-central-1:210987654321:answered.fifo", "queue": "https://queues.example/1/results.fifo"},
+    {"source": "arn:aws:s3:::uploads", "source_prefix": "in/", "source_suffix": "", "bucket": "predictions", "prefix": "out/"}
+]"#;
+
+/// A cloud with a few objects, which takes every prediction but some. What it took is kept.
+struct Few {
+    outputs: Outputs,
+    taken: RefCell<Vec<Delivery>>,
+}
+
+impl Few {
+    fn new() -> Self {
+        Self {
+            outputs: Outputs::parse(Some(OUTPUTS)).expect("good outputs"),
+            taken: RefCell::default(),
+        }
+    }
+}
+
+impl Cloud for Few {
+    fn outputs(&self) -> Result<&Outputs, Failure> {
+        Ok(&self.outputs)
+    }
+
+    fn capacity(&self) -> usize {
+        1000
+    }
+
+    fn fetch(&self, objects: Vec<Object>) -> Vec<Result<Content, Failure>> {
+        let sizes = objects.iter().filter_map(|object| object.size);
+        assert!(sizes.sum::<u64>() <= 1000, "{objects:?}");
+        let content = |object: Object| {
+            let (kind, body) = match object.key.as_str() {
+                "in/missing.json" => return Err(Failure::new(Code::ObjectNotRead, "not here")),
+                "in/photo.png" => (Some("image/png"), "PNG"),
+                "in/bad.json" => (Some("image/png"), "{\"x\": 1}"),
+                "in/unwritable.json" => (None, "{\"x\": [9, 9]}"),
+                "in/plain.bin" => (Some("binary/octet-stream"), "{\"x\": [5, 6]}"),
+                "in/größe 1+1.json" => (Some("application/json"), "{\"x\": [7, 8]}"),
+                _ => (Some("text/plain"), "{\"x\": [1, 2]}"),
+            };
+            Ok(Content {
+                body: body.into(),
+                kind: kind.map(str::to_owned),
+            })
+        };
+        objects.into_iter().map(content).collect()
+    }
+
+    fn deliver(&self, deliveries: Vec<Delivery>) -> Vec<Result<(), Failure>> {
+        let take = |delivery: Delivery| {
+            if delivery.body.starts_with(b"{\"prediction\":[9.0") {
+                return Err(Failure::new(Code::NotDelivered, "there is no room"));
+            }
+            self.taken.borrow_mut().push(delivery);
+            Ok(())
+        };
+        deliveries.into_iter().map(take).collect()
+    }
+}
+
+fn show_taken(cloud: &Few) -> String {
+    let taken = cloud.taken.take();
+    let lines = taken.iter().map(|delivery| {
+        let body = String::from_utf8_lossy(&delivery.body);
+        let group = delivery.group.as_deref();
+        let group = group.map(|group| format!(" [{group}]")).unwrap_or_default();
+        let (address, source) = (delivery.place.uri(), &delivery.source);
+        format!("> {address} ({source}){group}: {body}\n")
+    });
+    lines.collect()
+}
+
 fn show_record(record: &Record<'_>, outcome: &Outcome) -> String {
     let outcome = match outcome {
         Outcome::Predicted(answer) => String::from_utf8_lossy(answer).into_owned(),
+        Outcome::Delivered(address) => format!("to {address}"),
         Outcome::Skipped => "skipped".to_owned(),
         Outcome::Failed(failure) => format!("{}: {failure}", failure.code.name()),
         Outcome::HeldBack => "held back".to_owned(),
@@ -39,15 +120,17 @@ fn show_record(record: &Record<'_>, outcome: &Outcome) -> String {
 }
 
 fn show(event: &[u8]) -> String {
-    let handler = echo();
+    let (handler, cloud) = (echo(), Few::new());
     let mut timings = Timings::default();
     let mut text = String::new();
     if let Ok(Some(event)) = Event::read(&handler, event) {
-        let outcomes = outcomes(&handler, &mut timings, &event.records);
+        let outcomes = outcomes(&handler, &mut timings, &cloud, &event);
+        let outcomes = outcomes.expect("the outputs are good");
         let records = event.records.iter().zip(&outcomes);
         text.extend(records.map(|(record, outcome)| show_record(record, outcome)));
     }
-    let answer = match answer(&handler, &mut timings, "request-1", event) {
+    text += &show_taken(&cloud);
+    let answer = match answer(&handler, &mut timings, &cloud, "request-1", event) {
         Ok(answer) => String::from_utf8(answer).expect("answers are text"),
         Err(failure) => format!("{}: {failure}", failure.code.name()),
     };
@@ -57,7 +140,7 @@ fn show(event: &[u8]) -> String {
 #[test]
 fn events_get_the_answers_in_the_files() {
     let files = files();
-    assert!(files.len() >= 20, "{files:?}");
+    assert!(files.len() >= 26, "{files:?}");
     for path in files {
         let event = fs_err::read(&path).expect("a file");
         expect_file![path.with_extension("txt")].assert_eq(&show(&event));
@@ -80,7 +163,7 @@ fn a_feature_may_be_called_like_a_part_of_an_event() {
         let (handler, mut timings) = (named(name), Timings::default());
         let request = format!("{{\"{name}\": \"text\"}}");
         let expected = handler.handle(request.as_bytes(), &mut timings);
-        let found = answer(&handler, &mut timings, "1", request.as_bytes());
+        let found = answer(&handler, &mut timings, &Few::new(), "1", request.as_bytes());
         assert_eq!(found.expect("an answer"), expected.expect("an answer"));
     }
 }
@@ -92,7 +175,8 @@ fn plain(handler: &Handler, change: &str) -> String {
     let record = RawValue::from_string(record).expect("JSON");
     let record = dynamodb::read(handler, &record).expect("a change");
     match record.request {
-        Ok(body) => String::from_utf8(body.expect("a request").into_owned()).expect("text"),
+        Ok(Request::Body(body)) => String::from_utf8(body.into_owned()).expect("text"),
+        Ok(Request::Nothing | Request::Object(_)) => panic!("it has a request"),
         Err(failure) => failure.message,
     }
 }

@@ -1,10 +1,12 @@
 //! What the tests stand on.
 
+mod aws;
 mod client;
 mod package;
 mod process;
 mod runtime_api;
 
+pub(crate) use aws::{Aws, Stock};
 pub(crate) use client::{Answer, Connection, post};
 pub(crate) use package::{Package, models};
 pub(crate) use process::Shim;

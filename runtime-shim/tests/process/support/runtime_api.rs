@@ -157,7 +157,7 @@ fn serve(
     }
 }
 
-fn headers(stream: &mut BufReader<TcpStream>) -> std::io::Result<Vec<(String, String)>> {
+pub(super) fn headers(stream: &mut BufReader<TcpStream>) -> std::io::Result<Vec<(String, String)>> {
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -169,7 +169,7 @@ fn headers(stream: &mut BufReader<TcpStream>) -> std::io::Result<Vec<(String, St
     }
 }
 
-fn answer(
+pub(super) fn answer(
     stream: &mut BufReader<TcpStream>,
     status: &str,
     headers: &str,
