@@ -51,6 +51,9 @@ mod version;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use mlfn_core::{
     Access, Address, Call, Failure, Observed, ProviderError, Recorded, ResourceId, Session,
 };
@@ -129,7 +132,22 @@ pub struct AwsSession {
 impl AwsSession {
     /// Reads the user's settings, and asks AWS whose the credentials are.
     pub async fn connect(access: &Access) -> Result<Self, ProviderError> {
+        Self::with(client::configuration(access).await, access).await
+    }
+
+    /// The same with this key, an id and a secret, instead of the user's credentials.
+    pub async fn connect_as(
+        access: &Access,
+        (id, secret): (&str, &str),
+    ) -> Result<Self, ProviderError> {
         let config = client::configuration(access).await;
+        let key = Credentials::new(id, secret, None, None, "mlfn");
+        let config = config.into_builder();
+        let config = config.credentials_provider(SharedCredentialsProvider::new(key));
+        Self::with(config.build(), access).await
+    }
+
+    async fn with(config: SdkConfig, access: &Access) -> Result<Self, ProviderError> {
         let clients = Clients::new(config.clone());
         let identity = credentials::identify(&config, &clients, access).await?;
         let access = access.clone();
