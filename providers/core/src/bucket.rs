@@ -37,22 +37,22 @@ pub enum Bucket {
     },
 }
 
-/// Why a text is not the URL of a bucket. Each message says how to mend it.
+/// Why a text is not the URL of a bucket. [`BucketUrlError::help`] says how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BucketUrlError {
     /// No `://`.
-    #[error("`{0}` is not a URL; write for example `s3://bucket/folder`")]
+    #[error("`{0}` is not a URL")]
     NoScheme(String),
     /// Another scheme.
-    #[error("`{found}://` is no place for state; {help}")]
+    #[error("`{found}://` is no place for state")]
     UnknownScheme {
         /// What stands before `://`.
         found: String,
-        /// What to write.
-        help: String,
+        /// How a URL looks that may have been meant.
+        meant: Option<&'static str>,
     },
     /// Too little after `://`.
-    #[error("{what} is missing; write `{form}`")]
+    #[error("{what} is missing")]
     Missing {
         /// Which part, with its article.
         what: &'static str,
@@ -60,7 +60,7 @@ pub enum BucketUrlError {
         form: &'static str,
     },
     /// A name that the cloud refuses.
-    #[error("`{name}` is not the name of {what}: {rule}")]
+    #[error("`{name}` is not the name of {what}")]
     BadName {
         /// The name.
         name: String,
@@ -70,7 +70,7 @@ pub enum BucketUrlError {
         rule: &'static str,
     },
     /// A part of the folder that some store would change.
-    #[error("`{part}` cannot be a part of a folder: {rule}")]
+    #[error("`{part}` cannot be a part of a folder")]
     BadFolder {
         /// The part.
         part: String,
@@ -78,8 +78,29 @@ pub enum BucketUrlError {
         rule: &'static str,
     },
     /// Something after `?` that nobody reads.
-    #[error("`?{0}` means nothing here; only `s3://` takes a `?region=`")]
+    #[error("`?{0}` means nothing here")]
     UnknownOption(String),
+}
+
+impl BucketUrlError {
+    /// What to write instead.
+    pub fn help(&self) -> String {
+        match self {
+            Self::NoScheme(_) => "write for example `s3://bucket/folder`".to_owned(),
+            Self::UnknownScheme { meant: None, .. } => {
+                "use `s3://`, `az://` or `gs://`, or leave it out to keep the state in `.mlfn/`"
+                    .to_owned()
+            }
+            Self::UnknownScheme {
+                meant: Some(form), ..
+            } => format!("did you mean `{form}`?"),
+            Self::Missing { form, .. } => format!("write `{form}`"),
+            Self::BadName { rule, .. } | Self::BadFolder { rule, .. } => (*rule).to_owned(),
+            Self::UnknownOption(_) => {
+                "only `s3://` takes an option: `?region=eu-west-1`".to_owned()
+            }
+        }
+    }
 }
 
 /// A letter or digit first and last; `rest` tells what is allowed between. Lengths are of bytes,
@@ -237,13 +258,8 @@ fn unknown_scheme(found: &str) -> BucketUrlError {
         "gs" | "gcs" | "gcp" | "google" => Some("gs://bucket/folder"),
         _ => None,
     };
-    let help = match meant {
-        Some(form) => format!("did you mean `{form}`?"),
-        None => "use `s3://`, `az://` or `gs://`, or leave it out to keep the state in `.mlfn/`"
-            .to_owned(),
-    };
     let found = found.to_owned();
-    BucketUrlError::UnknownScheme { found, help }
+    BucketUrlError::UnknownScheme { found, meant }
 }
 
 impl fmt::Display for Bucket {
@@ -313,7 +329,8 @@ mod tests {
     #[track_caller]
     fn refuses(text: &str, expected: &str) {
         let error = text.parse::<BucketUrl>().expect_err("is refused");
-        assert!(error.to_string().contains(expected), "{text}: {error}");
+        let said = format!("{error}; {}", error.help());
+        assert!(said.contains(expected), "{text}: {said}");
     }
 
     #[test]
