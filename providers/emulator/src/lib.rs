@@ -24,7 +24,8 @@
 //!   that stays; [`Local`] (`local.rs`) is the provider.
 //! - `packages.rs` unpacks each package once; `log_file.rs` keeps logs for other processes to read.
 //! - `sources/` is what sends events of its own accord, told by the same record; [`Clock`]
-//!   (`clock.rs`) is the time that it goes by.
+//!   (`clock.rs`) is the time that it goes by. [`EventClient`] (`event_client.rs`) reaches its queues
+//!   and topics from other processes.
 
 mod blueprint;
 mod clock;
@@ -32,6 +33,7 @@ mod cloud;
 mod daemon;
 mod emulator;
 mod error;
+mod event_client;
 mod front;
 mod function;
 mod http;
@@ -56,6 +58,7 @@ pub use emulator::{
     Call, Emulator, EmulatorOptions, Enforcement, FunctionHandle, InvokeError, Limits, Secrets,
 };
 pub use error::{EmulatorError, StartFailure};
+pub use event_client::{ClientError, EventClient, QueueSummary, QueuedMessage};
 pub use function::{LocalFunction, Start};
 pub use invocation::{Exit, Exited, Failure, Invocation, Outcome};
 pub use local::{Like, Local, not_imitated};

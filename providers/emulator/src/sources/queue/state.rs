@@ -182,11 +182,6 @@ impl State {
         self.settings.get(queue).ok_or(QueueError::NoQueue)
     }
 
-    /// The names of all queues.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
-        self.settings.keys()
-    }
-
     /// What has changed since the last call.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
