@@ -125,7 +125,7 @@ fn authorizers(api: &str, triggers: &[&HttpTrigger]) -> Vec<Resource> {
             let authorizer = Resource::new(id, remote_name)
                 .within(api_id())
                 .with("issuer", issuer.as_str())
-                .with("audience", json!(audience))
+                .with("audience", any_of(audience))
                 .with("identity_source", "$request.header.Authorization");
             all.push(authorizer);
         }
@@ -137,9 +137,14 @@ fn authorizer_id(auth: &HttpAuth) -> Option<ResourceId> {
     let HttpAuth::Jwt { issuer, audience } = auth else {
         return None;
     };
-    let digest = Digest::of(json!([issuer, audience]).to_string().as_bytes());
+    let digest = Digest::of(json!([issuer, any_of(audience)]).to_string().as_bytes());
     let name = format!("jwt-{}", digest.short());
     Some(names::id(kinds::HTTP_AUTHORIZER, name))
+}
+
+/// A token has to be for one of them: their order means nothing.
+fn any_of(audience: &[String]) -> Json {
+    json!(audience.iter().collect::<BTreeSet<_>>())
 }
 
 fn integration_id(function: &Function) -> ResourceId {

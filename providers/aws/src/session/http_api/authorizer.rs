@@ -113,8 +113,9 @@ async fn search(context: &Context, place: &Place) -> Result<Option<Found>, Provi
 
 fn observed(api: &str, found: &Found) -> Observed {
     let jwt = found.jwt_configuration();
+    let audience = jwt.map_or(&[][..], JwtConfiguration::audience);
     let fields = entries([
-        ("audience", json!(jwt.map(JwtConfiguration::audience))),
+        ("audience", json!(audience.iter().collect::<BTreeSet<_>>())),
         ("identity_source", json!(found.identity_source().first())),
         ("issuer", json!(jwt.and_then(JwtConfiguration::issuer))),
     ]);
