@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use mlfn_core::{Diagnostic, FieldPath, ProviderName, Service, StageName};
+use mlfn_core::{BucketUrl, Diagnostic, FieldPath, ProviderName, Service, StageName};
 use serde::Deserialize as _;
 use serde_json::Value as Json;
 
@@ -55,6 +55,8 @@ pub struct Loaded {
     pub service: Option<Service>,
     /// Whether the manifest says that the user's machine stands for the cloud: `provider: local`.
     pub local: bool,
+    /// The bucket that the state lies in; none if it lies beside the manifest.
+    pub state: Option<BucketUrl>,
     /// Everything that is wrong, or worth knowing.
     pub diagnostics: Vec<Diagnostic>,
     /// What the diagnostics point into.
@@ -261,6 +263,7 @@ impl Loader<'_> {
         };
         Loaded {
             local: draft.as_ref().is_some_and(|draft| draft.local),
+            state: draft.as_ref().and_then(|draft| draft.state.clone()),
             service: draft
                 .filter(|_| !failed)
                 .and_then(|draft| service(draft, self.options)),
