@@ -100,6 +100,12 @@ pub trait Session: Send + Sync {
     /// around the pointer. An answer that is no success is
     /// [`Unhealthy`](crate::Failure::Unhealthy).
     async fn probe(&self, call: &Call<'_>, request: &Json) -> Result<(), ProviderError>;
+
+    /// What the identity that deploys must be allowed, to make and carry out exactly this plan, in
+    /// the cloud's own form: a policy document. None if the cloud has no such thing.
+    fn policy(&self, _plan: &crate::Plan) -> Option<Json> {
+        None
+    }
 }
 
 /// How to find something in a cloud.
