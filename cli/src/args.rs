@@ -6,6 +6,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use mlfn_core::Seconds;
+use mlfn_emulator::CpuShare;
 
 /// Machine-learning models on AWS Lambda, Azure Functions and Google Cloud from one file
 #[derive(Debug, Parser)]
@@ -270,6 +271,16 @@ pub(crate) struct EmulateArgs {
     /// The port [default: any]
     #[arg(long, env = "MLFN_PORT", hide_env = true, value_name = "NUMBER")]
     pub(crate) port: Option<u16>,
+    /// How much of a processor each instance gets: `lambda` for what goes with its memory there
+    /// (1769 MB: one processor), a number such as 0.5, or `off`
+    #[arg(
+        long,
+        env = "MLFN_CPU_SHARE",
+        hide_env = true,
+        value_name = "SHARE",
+        default_value = "off"
+    )]
+    pub(crate) cpu_share: CpuShare,
     #[command(flatten)]
     pub(crate) build: BuildArgs,
 }

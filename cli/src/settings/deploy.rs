@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mlfn_core::ProviderName;
+use mlfn_emulator::CpuShare;
 
 use super::{Environment, GlobalSettings, ManifestSettings, PartsSettings, Questions};
 use crate::args::{
@@ -147,11 +148,16 @@ pub(crate) struct EmulateSettings {
     pub(crate) manifest: ManifestSettings,
     pub(crate) parts: PartsSettings,
     pub(crate) port: Option<u16>,
+    pub(crate) cpu_share: CpuShare,
 }
 
 impl EmulateSettings {
     pub(crate) fn resolve(args: EmulateArgs, global: GlobalSettings) -> anyhow::Result<Self> {
-        let EmulateArgs { port, build } = args;
+        let EmulateArgs {
+            port,
+            cpu_share,
+            build,
+        } = args;
         let mut manifest = global.manifest;
         // The cloud that is named is the one that is imitated.
         manifest.target.local = true;
@@ -159,6 +165,7 @@ impl EmulateSettings {
             parts: PartsSettings::of_build(build, &manifest)?,
             manifest,
             port,
+            cpu_share,
         })
     }
 }

@@ -65,5 +65,5 @@ pub use local::{Like, Local, not_imitated};
 pub use local_cloud::{CloudError, LocalCloud};
 pub use log_file::{LogLine, LogReader};
 pub use packages::PackageError;
-pub use pool::{Done, Ending, Report, Throttled};
+pub use pool::{CpuShare, Done, Ending, NoShare, Report, Throttled};
 pub use session::LocalSession;

@@ -160,6 +160,16 @@ def slow():
     )
 
 
+def hungry():
+    """Answers n numbers: takes as much memory as one wants."""
+    save(
+        "hungry",
+        [helper.make_node("ConstantOfShape", ["n"], ["y"])],
+        [tensor("n", TensorProto.INT64, [1])],
+        [tensor("y", TensorProto.FLOAT, [None])],
+    )
+
+
 def scikit_learn():
     features = np.array([[0, 0], [0, 1], [5, 5], [5, 6], [9, 0], [9, 1]], dtype=np.float32)
     classes = np.array([0, 0, 1, 1, 2, 2])
@@ -206,6 +216,7 @@ def main():
     unsupported()
     failing()
     slow()
+    hungry()
     scikit_learn()
     whole = (HERE / "regressor.onnx").read_bytes()
     (HERE / "broken.onnx").write_bytes(whole[: len(whole) // 2])

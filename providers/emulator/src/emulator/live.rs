@@ -8,7 +8,7 @@ use std::time::Duration;
 use mlfn_core::ProviderName;
 
 use super::EmulatorOptions;
-use super::wiring::{FunctionWiring, Revision, Variable, Wiring};
+use super::wiring::{Alias, FunctionWiring, Revision, Variable, Wiring};
 use crate::blueprint::Blueprint;
 use crate::log_file::LogFile;
 use crate::packages::Leases;
@@ -34,20 +34,19 @@ pub(crate) struct Live {
 #[derive(Debug)]
 pub(crate) struct LiveFunction {
     pools: BTreeMap<String, Arc<Pool>>,
-    aliases: BTreeMap<String, String>,
+    aliases: BTreeMap<String, Alias>,
     log: Arc<LogFile>,
     /// Its own gate, and how many it lets in.
     reserved: Option<(u32, Arc<Gate>)>,
 }
 
 impl LiveFunction {
-    /// The pool of a revision, an alias, or the newest.
+    /// The pool of a revision, an alias, or the newest. For an alias with several revisions, each
+    /// call chooses anew.
     pub(crate) fn pool(&self, qualifier: Option<&str>) -> Option<&Arc<Pool>> {
         let qualifier = qualifier.unwrap_or(LATEST);
-        let version = self
-            .aliases
-            .get(qualifier)
-            .map_or(qualifier, String::as_str);
+        let alias = self.aliases.get(qualifier);
+        let version = alias.map_or(qualifier, |alias| alias.choose(fastrand::f64()));
         self.pools.get(version)
     }
 
@@ -196,6 +195,7 @@ impl Maker<'_> {
             log: Arc::clone(log),
             seats: of.seats,
             groups: self.groups.cloned(),
+            share: self.options.limits.cpu_share,
             lease: self.leases.lease(&of.digest),
         }
     }

@@ -23,7 +23,7 @@ use crate::front;
 use crate::identifiers::uuid;
 use crate::log_file::LogLine;
 use crate::platform::{Event, Work, arn};
-use crate::pool::{Ask, Done, Groups, Pool, Throttled};
+use crate::pool::{Ask, CpuShare, Done, Groups, Pool, Throttled};
 use crate::sources::{MessageStore, Sources, Surroundings};
 
 pub(crate) use self::live::{LATEST, Live};
@@ -84,9 +84,8 @@ pub struct Limits {
     /// Requests at a time, of all functions together; those over it are turned away as the cloud
     /// turns away what is over the account's limit. On Lambda, each has an instance of its own.
     pub concurrency: u32,
-    /// Whether an instance gets only the share of a processor that goes with its memory. Needs
-    /// control groups, see [`Emulator::enforcement`].
-    pub cpu_share: bool,
+    /// How much of a processor an instance gets.
+    pub cpu_share: CpuShare,
     /// How long an instance may have nothing to do before it ends.
     pub idle: Duration,
     /// The first pause before a failed event is tried again; the second is twice as long.
@@ -97,7 +96,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             concurrency: 64,
-            cpu_share: false,
+            cpu_share: CpuShare::Off,
             idle: Duration::from_mins(5),
             event_pause: Duration::from_mins(1),
         }
@@ -109,8 +108,9 @@ impl Default for Limits {
 pub enum Enforcement {
     /// By the kernel: memory, and the share of a processor if that is wanted.
     Kernel,
-    /// By looking every few milliseconds at what the kernel tells of their memory (on Linux).
-    /// Shares of a processor are not enforced. The text says why not by the kernel.
+    /// By looking every few milliseconds at what the kernel tells of their memory and of their
+    /// time on processors (on Linux), and ending or stopping them. The text says why not by the
+    /// kernel.
     Watch(String),
 }
 

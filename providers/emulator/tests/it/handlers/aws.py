@@ -90,6 +90,11 @@ def answer(headers, body):
         with socket.create_connection(("127.0.0.1", request["port"])) as connection:
             connection.recv(1)
         report(f"invocation/{identifier}/response", json.dumps({"pid": os.getpid()}))
+    elif do == "spin":
+        end = time.process_time() + request["seconds"]
+        while time.process_time() < end:
+            pass
+        report(f"invocation/{identifier}/response", "{}")
     elif do == "mark":
         with open(os.path.join(os.environ["LAMBDA_TASK_ROOT"], "mark")) as file:
             report(f"invocation/{identifier}/response", json.dumps({"mark": file.read()}))
