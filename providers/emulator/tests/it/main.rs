@@ -15,4 +15,6 @@ mod lambda_api;
 mod local;
 mod plain;
 mod pool;
+mod queues;
+mod schedules;
 mod support;

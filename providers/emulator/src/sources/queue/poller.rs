@@ -2,7 +2,7 @@
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -40,11 +40,12 @@ pub(super) async fn poll(queues: Arc<Queues>, reader: Reader, mut stop: Stop) {
         queues,
         reader,
         function,
+        rest: Mutex::default(),
     });
     let mut batches = JoinSet::new();
     while let Some(batch) = poller.gather(&mut stop).await {
-        let (poller, stop) = (Arc::clone(&poller), stop.clone());
-        batches.spawn(async move { poller.deliver(batch, stop).await });
+        let poller = Arc::clone(&poller);
+        batches.spawn(async move { poller.deliver(batch).await });
         while batches.try_join_next().is_some() {}
         if batches.len() >= BATCHES {
             batches.join_next().await;
@@ -57,12 +58,24 @@ struct Poller {
     queues: Arc<Queues>,
     reader: Reader,
     function: FunctionHandle,
+    rest: Mutex<Rest>,
+}
+
+/// How long to let the function alone because it had no free instance.
+#[derive(Debug, Default)]
+struct Rest {
+    pause: Duration,
+    until: Millis,
 }
 
 impl Poller {
     /// The next batch; none if it shall stop. A batch is ready when it has as many messages as it
     /// may have, or has waited for them for the time of the window.
     async fn gather(&self, stop: &mut Stop) -> Option<Vec<Message>> {
+        tokio::select! {
+            () = stop.asked() => return None,
+            () = self.wait_for_an_instance() => (),
+        }
         let mut changes = self.queues.changed.subscribe();
         let mut batch = Vec::new();
         let mut until = None;
@@ -123,30 +136,27 @@ impl Poller {
     }
 
     /// Calls the function, and removes what it has done.
-    async fn deliver(&self, batch: Vec<Message>, mut stop: Stop) {
+    async fn deliver(&self, batch: Vec<Message>) {
         let event = event(&batch, &self.reader.origin);
-        let queue = &self.reader.queue;
-        let mut pause = PAUSE;
-        let done = loop {
-            // Without a function, or with no instance free, nobody has looked at the messages.
-            if let Ok(done) = self.function.invoke(event.clone()).await {
-                break done;
-            }
-            let now = self.queues.now();
-            let again = now.saturating_add(millis(pause));
-            let others_get_it = batch.iter().any(|message| message.visible <= again);
-            if others_get_it || stop.is_asked() {
-                self.queues.give_back(queue, &batch);
-                return;
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            let clock = self.queues.surroundings.clock();
-            tokio::select! {
-                () = stop.asked() => (),
-                () = clock.sleep_until(Duration::from_millis(again)) => (),
-            }
-        };
-        self.settle(&batch, &done).await;
+        if let Ok(done) = self.function.invoke(event).await {
+            *self.rest() = Rest::default();
+            return self.settle(&batch, &done).await;
+        }
+        // Without a function, or with no instance free, nobody has looked at the messages.
+        self.queues.give_back(&self.reader.queue, &batch);
+        let mut rest = self.rest();
+        rest.pause = (rest.pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+        rest.until = self.queues.now().saturating_add(millis(rest.pause));
+    }
+
+    /// Waits if the function had no free instance of late.
+    async fn wait_for_an_instance(&self) {
+        let until = Duration::from_millis(self.rest().until);
+        self.queues.surroundings.clock().sleep_until(until).await;
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What failed stays, and comes again when its time is over.
