@@ -106,6 +106,7 @@ pub(crate) enum PlatformChoice {
 pub(crate) struct Environment {
     root: Option<String>,
     log: Option<String>,
+    trace_cold: bool,
     lambda_api: Option<String>,
     lambda_root: Option<String>,
     lambda_memory: Option<String>,
@@ -123,6 +124,7 @@ impl Environment {
         Self {
             root: variable(names::ROOT),
             log: variable(names::LOG),
+            trace_cold: variable(names::TRACE_COLD).is_some(),
             lambda_api: variable(names::LAMBDA_RUNTIME_API),
             lambda_root: variable(names::LAMBDA_TASK_ROOT),
             lambda_memory: variable(LAMBDA_MEMORY),
@@ -138,6 +140,11 @@ impl Environment {
     /// How much is logged.
     pub(crate) fn level(&self) -> Level {
         Level::from_name(self.log.as_deref())
+    }
+
+    /// Whether somebody wants to know where the time of the start goes.
+    pub(crate) fn traces_cold(&self) -> bool {
+        self.trace_cold
     }
 
     /// Whether Google collects the logs.
@@ -285,6 +292,12 @@ impl Package {
     /// The model file.
     pub(crate) fn model(&self) -> PathBuf {
         self.root.join(&self.config.model)
+    }
+
+    /// The file that is loaded: the model, or one that has its weights there.
+    pub(crate) fn graph(&self) -> PathBuf {
+        let graph = self.config.graph.as_ref();
+        self.root.join(graph.unwrap_or(&self.config.model))
     }
 
     /// The inference library.

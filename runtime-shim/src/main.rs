@@ -9,41 +9,60 @@
 //! - `config`: where the package is, and what it and the environment say
 //! - `log`: one JSON object a line on standard output
 //! - `shutdown`: SIGTERM and SIGINT
+//! - `main_thread`: where models are loaded; everything else happens on other threads
+//! - `trace`: where the time of a start goes
 
 use std::error::Error;
 use std::io;
-use std::process::ExitCode;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
-use config::Environment;
+use config::{Environment, Package};
 use log::{Level, Style};
+use trace::Phase;
 
 mod codec;
 mod config;
 mod engine;
 mod handler;
 mod log;
+mod main_thread;
 mod platform;
 mod shutdown;
 mod tensor;
+mod trace;
 
 /// Threads for reading requests and running models. More would only wait for each other: the
 /// number of requests at a time is bounded by the platforms, and a session runs one at a time.
 const BLOCKING_THREADS: usize = 8;
 
-fn main() -> ExitCode {
+fn main() {
     let environment = Environment::read();
+    if environment.traces_cold() {
+        trace::begin();
+    }
     log::init(Style {
         level: environment.level(),
         google: environment.is_google(),
     });
     std::panic::set_hook(Box::new(log_panic));
-    match run(&environment) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log::write(Level::Error, &chain(&*error), &[]);
-            ExitCode::FAILURE
-        }
+    let jobs = main_thread::open();
+    // Whoever serves finds it again, and can say what is wrong with it.
+    let package = Package::find(&environment).ok();
+    trace::mark(Phase::Configuration);
+    if let Some(package) = &package {
+        engine::prepare(package);
     }
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let result = catch_unwind(AssertUnwindSafe(|| run(&environment)));
+            end(result.unwrap_or_else(|_| Err("an internal error; see the line above".into())));
+        });
+        if let Some(package) = &package {
+            engine::load_early(package, environment.threads());
+        }
+        jobs.work();
+    });
 }
 
 fn run(environment: &Environment) -> Result<(), Box<dyn Error>> {
@@ -52,6 +71,20 @@ fn run(environment: &Environment) -> Result<(), Box<dyn Error>> {
     // A model that is still running must not keep the process.
     runtime.shutdown_background();
     result
+}
+
+/// Ends the process.
+#[expect(
+    clippy::exit,
+    clippy::disallowed_methods,
+    reason = "the main thread and others may be inside of a model, which nobody can interrupt"
+)]
+fn end(result: Result<(), Box<dyn Error>>) {
+    let Err(error) = result else {
+        std::process::exit(0);
+    };
+    log::write(Level::Error, &chain(&*error), &[]);
+    std::process::exit(1);
 }
 
 /// One thread speaks HTTP; models run on others, so that it is always there to answer.

@@ -32,6 +32,8 @@ pub mod env {
     pub const OUTPUTS: &str = "MLFN_OUTPUTS";
     /// How much is logged: `error`, `warn`, `info` or `debug`.
     pub const LOG: &str = "MLFN_LOG";
+    /// Anything: the phases of the start are logged after the first answer.
+    pub const TRACE_COLD: &str = "MLFN_TRACE_COLD";
     /// Lambda: `host:port` of the Runtime API.
     pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
     /// Lambda: the folder of the package.
@@ -80,6 +82,9 @@ pub struct ShimConfig {
     /// platform's name of each; none if the manifest gives no input.
     #[serde(default)]
     pub schedules: BTreeMap<String, Option<Json>>,
+    /// A model file without weights, beside `model`, in which it finds them; it is loaded instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<String>,
 }
 
 /// What is known of an input tensor beyond the graph.
@@ -129,5 +134,6 @@ mod tests {
         let (start, _) = GOLDEN.split_once(",\"schedules\"").expect("it has some");
         let config: ShimConfig = serde_json::from_str(&format!("{start}}}")).expect("reads");
         assert_eq!(config.schedules, BTreeMap::new());
+        assert_eq!(config.graph, None);
     }
 }

@@ -1,7 +1,7 @@
 //! ONNX Runtime, loaded from the library that lies in the package.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use half::{bf16, f16};
 use ort::ErrorCode;
@@ -16,6 +16,7 @@ use ort::value::{
 use super::{Dim, Engine, EngineError, Input, InputKind, Signature};
 use crate::log::{self, Level};
 use crate::tensor::{Data, Element, ElementType, Tensor, Value};
+use crate::trace::{self, Phase};
 
 /// A session of ONNX Runtime.
 pub(crate) struct OnnxRuntime {
@@ -30,7 +31,7 @@ impl OnnxRuntime {
     /// Loads the library, then the model. `threads` is how many one operator may use.
     pub(crate) fn load(library: &Path, model: &Path, threads: usize) -> Result<Self, EngineError> {
         let environment = environment(library)?;
-        let session = session(&environment, model, threads)
+        let session = session(environment, model, threads)
             .map_err(|error| EngineError::Model(error.message().to_owned()))?;
         let signature = Signature {
             inputs: session.inputs().iter().map(input).collect(),
@@ -68,16 +69,31 @@ impl Engine for OnnxRuntime {
     }
 }
 
-fn environment(library: &Path) -> Result<Environment, EngineError> {
-    let failed = |error: &dyn ToString| EngineError::Library(error.to_string());
-    let environment = ort::init_from(library)
-        .map_err(|error| failed(&error))?
+/// Loads the library, which takes longer than anything else for small models, and in which a
+/// process can have one environment only. What is wrong is told by [`OnnxRuntime::load`].
+pub(super) fn prepare(library: &Path) {
+    let _ = environment(library);
+}
+
+fn environment(library: &Path) -> Result<&'static Environment, EngineError> {
+    static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
+    let environment = ENVIRONMENT.get_or_init(|| open(library));
+    let environment = environment.as_ref();
+    environment.map_err(|message| EngineError::Library(message.clone()))
+}
+
+fn open(library: &Path) -> Result<Environment, String> {
+    let failed = |error: &dyn ToString| error.to_string();
+    let builder = ort::init_from(library).map_err(|error| failed(&error))?;
+    trace::mark(Phase::Library);
+    let environment = builder
         .with_name("mlfn")
         .with_telemetry(false)
         .with_logger(Arc::new(forward))
         .build()
         .map_err(|error| failed(&error))?;
     environment.set_log_level(LogLevel::Error);
+    trace::mark(Phase::Environment);
     Ok(environment)
 }
 

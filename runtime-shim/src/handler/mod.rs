@@ -15,6 +15,7 @@ use crate::codec::request::{Request, Rows};
 use crate::codec::{request, response};
 use crate::engine::Engine;
 use crate::tensor::{Tensor, Value};
+use crate::trace::{self, Phase};
 
 mod batch;
 
@@ -91,6 +92,7 @@ impl Handler {
         let start = Instant::now();
         let values = self.engine.run(inputs);
         timings.run += start.elapsed();
+        trace::mark(Phase::FirstRun);
         Ok(values?)
     }
 

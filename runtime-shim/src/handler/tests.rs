@@ -37,6 +37,7 @@ pub(crate) fn config() -> ShimConfig {
             path: "/predict".to_owned(),
         }],
         schedules: BTreeMap::new(),
+        graph: None,
     }
 }
 

@@ -25,6 +25,7 @@ use crate::config::{Environment, Package};
 use crate::handler::{Handler, Timings};
 use crate::log::{self, Level};
 use crate::shutdown::Shutdown;
+use crate::trace::{self, Phase};
 
 /// The version of the API, which begins every path.
 const VERSION: &str = "/2018-06-01/runtime";
@@ -73,7 +74,7 @@ pub(super) async fn serve(
     let mut api = Api::new(address);
     let started = tokio::select! {
         () = shutdown.requested() => return Ok(()),
-        started = start(environment) => started,
+        (started, ()) = async { tokio::join!(start(environment), api.prepare()) } => started,
     };
     let service = match started {
         Ok(service) => service,
@@ -159,6 +160,14 @@ impl Api {
             address: address.to_owned(),
             sender: None,
         }
+    }
+
+    /// Connects while the model is loaded. Asking for an event has to wait until it is: with that,
+    /// the platform takes the start for done, and gives the process less of a processor.
+    async fn prepare(&mut self) {
+        // Whoever needs the connection tries again, and can say what is wrong.
+        self.sender = self.connect().await.ok();
+        trace::mark(Phase::Platform);
     }
 
     /// Waits for the next event, for hours if need be: the platform freezes the process meanwhile.

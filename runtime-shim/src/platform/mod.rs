@@ -17,15 +17,17 @@ use std::time::{Duration, Instant};
 use mlfn_shim_contract::ShimConfig;
 use serde_json::Value as Json;
 use tokio::sync::watch;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::codec::failure::{Code, Failure};
 use crate::config::{Environment, Package, PlatformChoice};
-use crate::engine::onnxruntime::OnnxRuntime;
+use crate::engine;
 use crate::handler::{Handler, Timings};
 use crate::log::{self, Level};
+use crate::main_thread;
 use crate::shutdown::Shutdown;
+use crate::trace::{self, Phase};
 
 mod aws;
 mod azure;
@@ -122,16 +124,16 @@ pub(crate) struct Caller {
 }
 
 impl Service {
-    /// Starts to load the model of a package, on another thread.
+    /// Starts to load the model of a package, on the main thread.
     pub(crate) fn start(package: Package, threads: usize, terms: Terms) -> Arc<Self> {
         let (sender, model) = watch::channel(Model::Loading);
         let config = package.config.clone();
         tokio::spawn(async move {
-            let loaded = spawn_blocking(move || load(package, threads)).await;
+            let loaded = main_thread::run(move || load(package, threads)).await;
             sender.send_replace(match loaded {
-                Ok(Ok(handler)) => Model::Ready(Arc::new(handler)),
-                Ok(Err(failure)) => Model::Failed(failure),
-                Err(error) => Model::Failed(died(error)),
+                Some(Ok(handler)) => Model::Ready(Arc::new(handler)),
+                Some(Err(failure)) => Model::Failed(failure),
+                None => Model::Failed(died()),
             });
             sender.closed().await;
         });
@@ -186,6 +188,7 @@ impl Service {
         W: FnOnce(&Handler, &mut Timings) -> Reply + Send + 'static,
     {
         let start = Instant::now();
+        trace::mark(Phase::FirstRequest);
         let cold = !self.warm.swap(true, Ordering::Relaxed);
         let limit = Duration::from_secs(self.config.timeout.into());
         let work = self.work(work);
@@ -196,6 +199,7 @@ impl Service {
         };
         let (reply, timings) = done.unwrap_or_else(|| (self.timed_out(), Timings::default()));
         log_request(caller, cold, start.elapsed(), timings, &reply);
+        trace::mark(Phase::FirstAnswer);
         reply
     }
 
@@ -222,7 +226,7 @@ impl Service {
         match done {
             Ok(Some(done)) => done,
             Ok(None) => (self.timed_out(), Timings::default()),
-            Err(error) => ((self.terms.refuse)(died(error)), Timings::default()),
+            Err(_) => ((self.terms.refuse)(died()), Timings::default()),
         }
     }
 
@@ -237,13 +241,13 @@ impl Service {
 
 fn load(package: Package, threads: usize) -> Result<Handler, Failure> {
     let start = Instant::now();
-    let loaded = OnnxRuntime::load(&package.library(), &package.model(), threads);
+    let loaded = engine::load(&package, threads);
     let duration = ("duration_ms", milliseconds(start.elapsed()));
     match loaded {
         Ok(engine) => {
             let fields = [duration, ("threads", threads.into())];
             log::write(Level::Info, "model loaded", &fields);
-            Ok(Handler::new(Box::new(engine), package.config))
+            Ok(Handler::new(engine, package.config))
         }
         Err(error) => {
             log::write(Level::Error, &error.to_string(), &[duration]);
@@ -253,7 +257,7 @@ fn load(package: Package, threads: usize) -> Result<Handler, Failure> {
 }
 
 /// A panic on another thread. What it said is in the log.
-fn died(_: JoinError) -> Failure {
+fn died() -> Failure {
     let message = "an internal error; the log has the details";
     Failure::new(Code::Internal, message)
 }

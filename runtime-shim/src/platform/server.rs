@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use crate::codec::failure::{Code, Failure};
 use crate::log::{self, Level};
 use crate::shutdown::Shutdown;
+use crate::trace::{self, Phase};
 
 /// A request, read to its end.
 pub(crate) type Request = hyper::Request<Bytes>;
@@ -82,6 +83,7 @@ pub(crate) struct ListenError {
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let failed = |source| ListenError { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
+    trace::mark(Phase::Platform);
     let at = listener.local_addr().map_err(failed)?.to_string();
     log::write(Level::Info, "listening", &[("address", at.into())]);
     Ok(listener)

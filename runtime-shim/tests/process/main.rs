@@ -16,6 +16,7 @@ mod azure;
 mod events;
 mod http;
 mod lambda;
+mod mapped;
 mod models;
 mod requests;
 mod start;

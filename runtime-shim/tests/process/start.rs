@@ -114,6 +114,38 @@ fn threads_follow_the_share_of_the_processor() {
 }
 
 #[test]
+fn the_phases_of_a_start_are_told_on_demand() {
+    let package = Package::of("scalar");
+    let mut shim = Shim::serving(&package, &[("PORT", "0"), ("MLFN_TRACE_COLD", "1")]);
+    shim.prediction(r#"{"x": 1}"#);
+    let line = shim.wait_for("cold start");
+    let until = line["until_ms"].as_object().expect("an object");
+    let all = [
+        "process",
+        "configuration",
+        "read_ahead",
+        "library",
+        "environment",
+        "platform",
+        "session",
+        "first_request",
+        "first_run",
+        "first_answer",
+    ];
+    let mut last = 0.0;
+    for phase in all {
+        let milliseconds = until[phase].as_f64().expect("a number");
+        // The platform gets ready beside the session.
+        assert!(milliseconds > 0.0, "{line}");
+        if phase != "platform" {
+            assert!(milliseconds >= last, "{line}");
+            last = milliseconds;
+        }
+    }
+    assert_eq!(until.len(), all.len(), "{line}");
+}
+
+#[test]
 fn the_level_of_the_log_can_be_chosen() {
     let quiet = [("PORT", "0"), ("MLFN_LOG", "error")];
     let package = Package::of("broken");

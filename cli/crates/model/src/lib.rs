@@ -3,6 +3,7 @@
 //! - [`inspect`] reads a file; [`Model`] and what is in it is the answer ([`model`], [`kind`])
 //! - [`ModelError`] tells apart why a file cannot be used, each with the command that helps
 //! - [`Format`] is what a file may be instead of ONNX ([`foreign`])
+//! - [`mapped`] is the graph of a file whose weights stay where they are
 //! - [`runtime`] holds what ONNX Runtime supports
 //!
 //! Inside: `wire` walks protobuf in the file and seeks over weights, `proto` has the small messages,
@@ -18,6 +19,7 @@ pub mod foreign;
 mod hints;
 mod inspect;
 pub mod kind;
+mod mapped;
 pub mod model;
 mod proto;
 pub mod runtime;
@@ -29,4 +31,5 @@ pub use error::{ModelError, Newer};
 pub use foreign::Format;
 pub use inspect::inspect;
 pub use kind::{Dimension, ElementType, Kind, Shape};
+pub use mapped::mapped;
 pub use model::{ExternalFile, ForeignDomain, Model, Producer, Value};

@@ -82,15 +82,21 @@ pub fn build(
     let spec = provider.package(service, function);
     let findings = check_binaries(&spec, options)?;
     let path = layout::model_path(&model.path)?;
+    let graph = inspect::graph(function, &model.path)?;
+    let config = ShimConfig {
+        graph: graph.as_ref().map(|_| layout::graph_path()),
+        ..config::compile(service, function, &model, &spec, path.clone())
+    };
     let contents = Contents {
         shim: options.shim,
         library: options.library,
         model: &model,
+        graph,
         spec: &spec,
     };
     let job = Job {
-        layout: Layout::new(&contents, &path)?,
-        config: config::compile(service, function, &model, &spec, path),
+        layout: Layout::new(contents, &path)?,
+        config,
         archives: archives(service, function, &spec, options),
         output: options.output,
         cache: options.cache,

@@ -9,7 +9,8 @@ use mlfn_shim_contract::{CONFIG_FORMAT, InputConfig, OutputConfig, Route, ShimCo
 use crate::check::tensor_name;
 use crate::layout::library_path;
 
-/// Everything that the shim has to know, except the digest of the model, which stays empty.
+/// Everything that the shim has to know, except the digest of the model, which stays empty, and
+/// whether there is a graph without weights.
 pub(crate) fn compile(
     service: &Service,
     function: &Function,
@@ -36,6 +37,7 @@ pub(crate) fn compile(
         timeout: function.timeout.get(),
         routes: routes(function),
         schedules: spec.schedules.clone(),
+        graph: None,
     }
 }
 

@@ -15,6 +15,12 @@ pub(crate) fn inspect(function: &Function, path: &Path) -> Result<Model, Package
         .map_err(|error| PackageError::Invalid(vec![diagnostic(function, path, &error)]))
 }
 
+/// The model without its weights, if a package is loaded faster with it.
+pub(crate) fn graph(function: &Function, path: &Path) -> Result<Option<Vec<u8>>, PackageError> {
+    mlfn_model::mapped(path)
+        .map_err(|error| PackageError::Invalid(vec![diagnostic(function, path, &error)]))
+}
+
 fn diagnostic(function: &Function, path: &Path, error: &ModelError) -> Diagnostic {
     let at = function.at().key("path");
     if let ModelError::NotFound { .. } = error {

@@ -39,12 +39,14 @@ pub(crate) struct Contents<'a> {
     pub(crate) shim: &'a [u8],
     pub(crate) library: &'a Path,
     pub(crate) model: &'a Model,
+    /// The model without its weights, if it is worth having.
+    pub(crate) graph: Option<Vec<u8>>,
     pub(crate) spec: &'a PackageSpec,
 }
 
 impl Layout {
     /// Where everything goes. The model is called `model`, relative to the package.
-    pub(crate) fn new(contents: &Contents<'_>, model: &str) -> Result<Self, PackageError> {
+    pub(crate) fn new(contents: Contents<'_>, model: &str) -> Result<Self, PackageError> {
         let mut entries = vec![
             entry(
                 &contents.spec.shim,
@@ -66,6 +68,8 @@ impl Layout {
             ),
         ];
         entries.extend(external_data(contents.model));
+        let graph = contents.graph.map(Source::Bytes);
+        entries.extend(graph.map(|graph| entry(&graph_path(), READABLE, PartKind::Model, graph)));
         entries.extend(contents.spec.files.iter().map(|file| {
             entry(
                 &file.path,
@@ -107,6 +111,11 @@ pub(crate) fn position(entry: &Entry) -> (usize, &str) {
 /// `lib/libonnxruntime.so`.
 pub(crate) fn library_path() -> String {
     format!("{LIBRARY_FOLDER}/{LIBRARY}")
+}
+
+/// `model/mlfn-graph.onnx`: beside the model, in which its weights are.
+pub(crate) fn graph_path() -> String {
+    format!("{MODEL_FOLDER}/mlfn-graph.onnx")
 }
 
 /// `model/<file name>`.

@@ -36,14 +36,20 @@ pub(crate) fn models() -> PathBuf {
 
 /// A package that is not yet written.
 pub(crate) struct Package {
-    model: String,
+    model: Vec<u8>,
     /// What stands in `mlfn.json`.
     pub(crate) config: ShimConfig,
 }
 
 impl Package {
-    /// With this model.
+    /// With this model of the folder of models.
     pub(crate) fn of(model: &str) -> Self {
+        let model = models().join(format!("{model}.onnx"));
+        Self::with(fs_err::read(model).expect("the model"))
+    }
+
+    /// With a model of these bytes.
+    pub(crate) fn with(model: Vec<u8>) -> Self {
         let config = ShimConfig {
             format: CONFIG_FORMAT,
             service: "zoo".to_owned(),
@@ -63,11 +69,15 @@ impl Package {
                 path: "/predict".to_owned(),
             }],
             schedules: BTreeMap::new(),
+            graph: None,
         };
-        Self {
-            model: model.to_owned(),
-            config,
-        }
+        Self { model, config }
+    }
+
+    /// With the weights left in the model, and a graph beside it.
+    pub(crate) fn mapped(mut self) -> Self {
+        self.config.graph = Some("model/graph.onnx".to_owned());
+        self
     }
 
     /// With labels for its classes.
@@ -92,8 +102,12 @@ impl Package {
             fs_err::create_dir(root.join(part)).expect("a folder");
         }
         symlink(library(), root.join(&self.config.library)).expect("a link");
-        let model = models().join(format!("{}.onnx", self.model));
-        fs_err::copy(model, root.join(&self.config.model)).expect("the model");
+        let model = root.join(&self.config.model);
+        fs_err::write(&model, &self.model).expect("the model");
+        if let Some(graph) = &self.config.graph {
+            let bytes = mlfn_model::mapped(&model).expect("reads the model");
+            fs_err::write(root.join(graph), bytes.expect("large weights")).expect("the graph");
+        }
         let config = serde_json::to_vec(&self.config).expect("a configuration");
         fs_err::write(root.join(CONFIG_FILE), config).expect("the configuration");
         folder

@@ -3,4 +3,5 @@
 mod any;
 mod bad;
 mod good;
+mod mapped;
 mod protobuf;

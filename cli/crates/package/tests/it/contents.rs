@@ -5,7 +5,7 @@ use mlfn_package::unpack;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
-use crate::support::{Project, model, tree};
+use crate::support::{Project, model, model_with, tree};
 
 #[test]
 fn a_package_holds_the_shim_the_library_the_model_and_the_clouds_files() {
@@ -33,6 +33,27 @@ fn a_package_holds_the_shim_the_library_the_model_and_the_clouds_files() {
         .map(|(path, mode, bytes)| (path.to_owned(), (mode, bytes)));
         assert_eq!(files, expected.into());
     }
+}
+
+#[test]
+fn large_weights_are_left_in_the_model_and_a_graph_lies_beside_it() {
+    let project = Project::new(&[]);
+    // The packager looks at sizes only; a tensor of one field is enough for it.
+    let large = [vec![0x4a, 0x80, 0x80, 0x40], vec![7; 1 << 20]].concat();
+    project.write("model.onnx", &model_with(&large));
+    let built = project.build();
+    let artifact = built.artifacts.first().expect("an archive");
+    let into = TempDir::new().expect("a folder");
+    unpack(&artifact.path, artifact.format, into.path()).expect("unpacks");
+    let files = tree(into.path());
+    let (_, whole) = files.get("model/model.onnx").expect("the model");
+    assert_eq!(*whole, model_with(&large));
+    let (_, graph) = files.get("model/mlfn-graph.onnx").expect("the graph");
+    assert!(graph.len() < 1000, "{}", graph.len());
+    let (_, config) = files.get("mlfn.json").expect("the configuration");
+    let config: Json = serde_json::from_slice(config).expect("JSON");
+    assert_eq!(config["model"], "model/model.onnx");
+    assert_eq!(config["graph"], "model/mlfn-graph.onnx");
 }
 
 #[test]

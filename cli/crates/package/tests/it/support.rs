@@ -175,7 +175,15 @@ pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
 /// An ONNX model with the input `x` (`float32[N, 4]`), the output `y`, and one tensor of one byte
 /// in each of the files `weights`.
 pub(crate) fn model(weights: &[&str]) -> Vec<u8> {
-    let weights: Vec<u8> = weights.iter().flat_map(|file| weight(file)).collect();
+    made_of(weights.iter().flat_map(|file| weight(file)).collect())
+}
+
+/// The same with an initializer of these fields.
+pub(crate) fn model_with(tensor: &[u8]) -> Vec<u8> {
+    made_of(field(5, tensor))
+}
+
+fn made_of(weights: Vec<u8>) -> Vec<u8> {
     let node = [text(1, "x"), text(2, "y"), text(4, "Identity")].concat();
     let graph = [
         field(1, &node),
