@@ -8,6 +8,7 @@
 //! - [`limits`]: the numbers and the grammars of names, each with its source
 //! - [`lower`](mod@lower): a service as resources
 //! - [`package`]: the layout of a package
+//! - `rights`: what whoever deploys must be allowed
 //! - [`schedule`]: `every` and Unix cron in the dialect of EventBridge Scheduler
 //! - [`session`]: an account, connected: one file a kind of resource
 
@@ -19,6 +20,7 @@ pub mod kinds;
 pub mod limits;
 pub mod lower;
 pub mod package;
+mod rights;
 pub mod schedule;
 pub mod session;
 

@@ -54,6 +54,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use mlfn_core::Plan;
 use mlfn_core::{
     Access, Address, Call, Failure, Observed, ProviderError, Recorded, ResourceId, Session,
 };
@@ -61,7 +62,7 @@ use serde_json::Value as Json;
 
 pub(crate) use self::context::Context;
 use crate::client::{self, Clients};
-use crate::{credentials, kinds};
+use crate::{credentials, kinds, rights};
 
 /// What a session can do with the resources of one kind: [`Session`], with the connection as an
 /// argument. What that says about `read`, `create`, `update` and `delete` holds here.
@@ -219,5 +220,9 @@ impl Session for AwsSession {
 
     async fn probe(&self, call: &Call<'_>, request: &Json) -> Result<(), ProviderError> {
         invoke::probe(&self.context, call, request).await
+    }
+
+    fn policy(&self, plan: &Plan) -> Option<Json> {
+        Some(rights::policy(&self.context.identity, plan))
     }
 }
