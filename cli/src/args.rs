@@ -221,6 +221,9 @@ pub(crate) struct PlanArgs {
     /// Exit with 2 if something would be changed
     #[arg(long, env = "MLFN_DETAILED_EXITCODE", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) detailed_exitcode: bool,
+    /// Print what the deployer must be allowed, as a policy of the cloud, instead of the plan
+    #[arg(long, env = "MLFN_POLICY", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) policy: bool,
     #[command(flatten)]
     pub(crate) drift: DriftArgs,
     #[command(flatten)]

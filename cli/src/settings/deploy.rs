@@ -19,6 +19,7 @@ pub(crate) struct PlanSettings {
     pub(crate) parts: PartsSettings,
     pub(crate) out: Option<PathBuf>,
     pub(crate) detailed_exitcode: bool,
+    pub(crate) policy: bool,
     pub(crate) keep_drift: bool,
 }
 
@@ -27,6 +28,7 @@ impl PlanSettings {
         let PlanArgs {
             out,
             detailed_exitcode,
+            policy,
             drift: DriftArgs { keep_drift },
             build,
         } = args;
@@ -35,6 +37,7 @@ impl PlanSettings {
             manifest: global.manifest,
             out,
             detailed_exitcode,
+            policy,
             keep_drift,
         })
     }
@@ -92,6 +95,7 @@ impl DeploySettings {
             parts: self.parts,
             out: None,
             detailed_exitcode: false,
+            policy: false,
             keep_drift: self.keep_drift,
         }
     }
