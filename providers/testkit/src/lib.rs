@@ -11,6 +11,7 @@
 //! - [`fake`]: a cloud in memory
 //! - [`victim`]: a process that is killed
 //! - [`python`] and [`servers`]: programs that others wrote, installed under `target/`
+//! - [`buckets`]: places for state on such servers
 //! - [`mod@trace`]: a program that is killed at an exact change of its files
 //! - [`kills`]: the real program, killed at every moment of what it does
 //! - [`proxy`]: what goes wrong between a process and the HTTP server that is its cloud
@@ -21,6 +22,7 @@
 )]
 
 pub mod bench;
+pub mod buckets;
 pub mod contract;
 pub mod fake;
 pub mod faults;

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use mlfn_core::Release;
 use mlfn_engine::state::{
-    Document, LocalStore, Lock, LockError, LockPolicy, Locksmith, StateStore as _,
+    Document, LocalStore, Lock, LockError, LockPolicy, Locksmith, StateStore,
 };
 use mlfn_engine::{Cancel, Engine, Host as _, Request, Settings, Status, SystemHost};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{FakeTwin, Twin as _, Variant};
+use crate::buckets::TestPlace;
 use crate::fake::FakeCloud;
 use crate::faults::{Fault, FaultySession, FaultyStore, Script, Surroundings};
 use crate::name;
@@ -34,16 +35,20 @@ pub enum Order {
     },
     /// Takes the lock that many times, and each time makes sure to be alone.
     Race {
-        /// Holds the lock.
+        /// Holds the lock, unless that is in a bucket.
         folder: PathBuf,
+        /// Holds the lock.
+        place: Option<TestPlace>,
         /// How many times.
         rounds: u32,
     },
     /// Takes the lock without waiting and keeps it until its standard input ends. Prints `taken`
     /// or `held`.
     Take {
-        /// Holds the lock.
+        /// Holds the lock, unless that is in a bucket.
         folder: PathBuf,
+        /// Holds the lock.
+        place: Option<TestPlace>,
     },
     /// Starts a server of others and keeps it until its standard input ends. Prints the first line
     /// that the server has written.
@@ -95,7 +100,7 @@ pub fn main() {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).expect("an order");
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .build();
     let runtime = runtime.expect("a runtime");
     match serde_json::from_str(&line).expect("an order") {
@@ -107,8 +112,12 @@ pub fn main() {
         } => {
             runtime.block_on(deploy(&folder, variant, script(call), script(write)));
         }
-        Order::Race { folder, rounds } => runtime.block_on(race(&folder, rounds)),
-        Order::Take { folder } => runtime.block_on(take(&folder)),
+        Order::Race {
+            folder,
+            place,
+            rounds,
+        } => runtime.block_on(race(&folder, &*store(place, &folder), rounds)),
+        Order::Take { folder, place } => runtime.block_on(take(&*store(place, &folder))),
         Order::Serve { script } => serve(&script),
     }
 }
@@ -164,15 +173,22 @@ impl Surroundings for Suicide {
     }
 }
 
-async fn race(folder: &Path, rounds: u32) {
-    let (store, host) = (LocalStore::new(folder), SystemHost::new());
+fn store(place: Option<TestPlace>, folder: &Path) -> Box<dyn StateStore> {
+    match place {
+        Some(place) => Box::new(place.open()),
+        None => Box::new(LocalStore::new(folder)),
+    }
+}
+
+async fn race(folder: &Path, store: &dyn StateStore, rounds: u32) {
+    let host = SystemHost::new();
     let patience = std::time::Duration::from_mins(2);
     let policy = LockPolicy {
         patience,
         ..LockPolicy::default()
     };
     let locksmith = Locksmith {
-        store: &store,
+        store,
         host: &host,
         policy: &policy,
     };
@@ -196,11 +212,11 @@ async fn race(folder: &Path, rounds: u32) {
     }
 }
 
-async fn take(folder: &Path) {
-    let (store, host) = (LocalStore::new(folder), SystemHost::new());
+async fn take(store: &dyn StateStore) {
+    let host = SystemHost::new();
     let policy = LockPolicy::default();
     let locksmith = Locksmith {
-        store: &store,
+        store,
         host: &host,
         policy: &policy,
     };
@@ -240,8 +256,8 @@ fn say_and_wait(word: &str) {
 /// # Panics
 ///
 /// If it cannot be written.
-pub async fn leave_lock(folder: &Path, pid: u32) {
-    let (store, host) = (LocalStore::new(folder), SystemHost::new());
+pub async fn leave_lock(store: &dyn StateStore, pid: u32) {
+    let host = SystemHost::new();
     let process = host.process();
     let lock = Lock {
         owner: "dead".to_owned(),

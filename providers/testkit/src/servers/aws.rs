@@ -71,6 +71,15 @@ impl Ministack {
         &self.server
     }
 
+    /// Makes an S3 bucket.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub fn make_bucket(&self, name: &str) {
+        make_bucket(&self.server, name);
+    }
+
     /// Forgets everything.
     ///
     /// # Panics
@@ -121,6 +130,15 @@ impl Moto {
         &self.server
     }
 
+    /// Makes an S3 bucket.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub fn make_bucket(&self, name: &str) {
+        make_bucket(&self.server, name);
+    }
+
     /// Forgets everything.
     ///
     /// # Panics
@@ -148,6 +166,12 @@ fn without_credentials(command: &mut Command) {
     for name in names.filter(is_about_aws) {
         command.env_remove(name);
     }
+}
+
+#[track_caller]
+fn make_bucket(server: &Server, name: &str) {
+    let status = server.ask("PUT", &format!("/{name}")).expect("answers");
+    assert_eq!(status, 200, "{}", server.output());
 }
 
 #[track_caller]

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use super::{Ready, Server};
-use crate::programs::{installed, output};
+use crate::programs::{installed, output, own_file};
+use crate::python;
 
 /// The owner's key in base64; any will do.
 const KEY: &str = "bWxmbi10ZXN0LWtleS1vZi1hei1hY2NvdW50LW9uLWxvb3BiYWNrLW9ubHk=";
@@ -45,6 +46,27 @@ impl Azurite {
     /// The owner's key, in base64.
     pub fn key(&self) -> &'static str {
         KEY
+    }
+
+    /// What a client of `object_store`'s needs in its environment to use this as the owner.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AZURE_STORAGE_ENDPOINT", self.url()),
+            ("AZURE_STORAGE_ACCOUNT_KEY", KEY.to_owned()),
+        ]
+    }
+
+    /// Makes a container.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub fn make_container(&self, name: &str) {
+        let script = own_file("scripts/make_container.py");
+        let port = self.server.port.to_string();
+        let mut command = Command::new(python::interpreter());
+        command.arg(script).args([&port, Self::ACCOUNT, KEY, name]);
+        python::output(&mut command);
     }
 
     /// The process: its port, and what it has written.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
+mod buckets;
 mod lab;
 mod lifecycle;
 mod processes;
