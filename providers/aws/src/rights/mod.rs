@@ -42,9 +42,7 @@ fn statements(rights: &BTreeMap<&str, BTreeSet<String>>) -> Vec<Json> {
         let service = action.split(':').next().unwrap_or_default();
         groups.entry((service, resources)).or_default().push(action);
     }
-    let statement = |(_, resources): (&str, &BTreeSet<String>), actions: Vec<&str>| {
-        json!({ "Effect": "Allow", "Action": actions, "Resource": resources })
-    };
+    let statement = |(_, resources): (&str, &BTreeSet<String>), actions: Vec<&str>| json!({ "Effect": "Allow", "Action": actions, "Resource": resources });
     groups
         .into_iter()
         .map(|(of, actions)| statement(of, actions))
@@ -90,7 +88,9 @@ impl Place<'_> {
     /// after the last, `{function}` what stands before `:`, `@` or `/`.
     fn arn(&self, pattern: &str) -> String {
         let name = self.filled(self.change.remote_name());
-        let head = name.rsplit_once('/').map_or(name.as_str(), |(head, _)| head);
+        let head = name
+            .rsplit_once('/')
+            .map_or(name.as_str(), |(head, _)| head);
         let function = name.split([':', '@', '/']).next().unwrap_or_default();
         // A topic may be given by its ARN.
         if pattern.contains("{head}") && head.starts_with("arn:") {

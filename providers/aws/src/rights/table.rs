@@ -116,7 +116,11 @@ pub(super) const NEEDS: &[Needs] = &[
             need(&["logs:ListTagsForResource"], LOG_GROUP),
         ],
         create: &[need(
-            &["logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:TagResource"],
+            &[
+                "logs:CreateLogGroup",
+                "logs:PutRetentionPolicy",
+                "logs:TagResource",
+            ],
             LOG_GROUP,
         )],
         update: &[need(
@@ -203,7 +207,10 @@ pub(super) const NEEDS: &[Needs] = &[
             FUNCTION,
         )],
         create: &[need(
-            &["lambda:PublishVersion", "lambda:UpdateFunctionConfiguration"],
+            &[
+                "lambda:PublishVersion",
+                "lambda:UpdateFunctionConfiguration",
+            ],
             FUNCTION,
         )],
         update: &[],
@@ -275,7 +282,10 @@ pub(super) const NEEDS: &[Needs] = &[
     Needs {
         kind: kinds::SCHEDULE_GROUP.kind,
         read: &[need(
-            &["scheduler:GetScheduleGroup", "scheduler:ListTagsForResource"],
+            &[
+                "scheduler:GetScheduleGroup",
+                "scheduler:ListTagsForResource",
+            ],
             GROUP,
         )],
         create: &[need(
@@ -309,7 +319,11 @@ pub(super) const NEEDS: &[Needs] = &[
     Needs {
         kind: kinds::QUEUE.kind,
         read: &[need(
-            &["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags"],
+            &[
+                "sqs:GetQueueAttributes",
+                "sqs:GetQueueUrl",
+                "sqs:ListQueueTags",
+            ],
             QUEUE,
         )],
         create: &[need(&["sqs:CreateQueue", "sqs:TagQueue"], QUEUE)],
@@ -352,7 +366,10 @@ pub(super) const NEEDS: &[Needs] = &[
     Needs {
         kind: kinds::SUBSCRIPTION.kind,
         read: &[need(
-            &["sns:GetSubscriptionAttributes", "sns:ListSubscriptionsByTopic"],
+            &[
+                "sns:GetSubscriptionAttributes",
+                "sns:ListSubscriptionsByTopic",
+            ],
             TOPIC_OF,
         )],
         create: &[need(&["sns:Subscribe"], TOPIC_OF)],

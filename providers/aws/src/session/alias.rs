@@ -1,6 +1,6 @@
 //! Aliases, which point to the version that serves, and the instances that are kept warm for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use aws_sdk_lambda::types::{AliasRoutingConfiguration, ProvisionedConcurrencyStatusEnum};
@@ -78,8 +78,7 @@ impl Kind for Alias {
             .function_name(function)
             .name(alias)
             .set_function_version(call.inputs.text("version"))
-            // All of the traffic.
-            .routing_config(AliasRoutingConfiguration::builder().build())
+            .routing_config(all_of_the_traffic())
             .send()
             .await
             .map_err(context.failed("lambda:UpdateAlias", call.remote_name))?;
@@ -92,6 +91,12 @@ impl Kind for Alias {
         let call = call.function_name(function).name(alias).send().await;
         gone(call.map_err(context.failed("lambda:DeleteAlias", &prior.remote_name)))
     }
+}
+
+fn all_of_the_traffic() -> AliasRoutingConfiguration {
+    let others = HashMap::new();
+    let routing = AliasRoutingConfiguration::builder();
+    routing.set_additional_version_weights(Some(others)).build()
 }
 
 /// `aws:provisioned-concurrency`.

@@ -138,15 +138,14 @@ impl Kind for Function {
     }
 }
 
-/// Whose a function is, for what is inside of it; none if there is no such function.
+/// Whose a function is, for what is inside of it; none if there is no such function. Of the calls
+/// that tell tags, this one may be made most often (Developer Guide, "Lambda quotas").
 pub(super) async fn owner(
     context: &Context,
     function: &str,
 ) -> Result<Option<Ownership>, ProviderError> {
-    let arn = context.arn("lambda", &format!("function:{function}"));
-    let list = context.clients.lambda().list_tags().resource(&arn).send();
-    let list = list.await.map_err(context.failed("lambda:ListTags", &arn));
-    let tags = found(list)?.map(|list| list.tags.unwrap_or_default().into_iter().collect());
+    let answer = ask(context, function).await?;
+    let tags = answer.map(|answer| answer.tags.unwrap_or_default().into_iter().collect());
     Ok(tags.map(|tags| context.owner(&tags)))
 }
 
@@ -193,10 +192,24 @@ struct There {
 }
 
 async fn get(context: &Context, name: &str) -> Result<Option<There>, ProviderError> {
+    Ok(ask(context, name).await?.and_then(There::new))
+}
+
+async fn ask(context: &Context, name: &str) -> Result<Option<GetFunctionOutput>, ProviderError> {
     let call = context.clients.lambda().get_function().function_name(name);
     let answer = call.send().await;
-    let answer = answer.map_err(context.failed("lambda:GetFunction", name));
-    Ok(found(answer)?.and_then(There::new))
+    let answer = found(answer.map_err(context.failed("lambda:GetFunction", name)))?;
+    // Without its tags, it would seem to be somebody else's.
+    match answer.as_ref().and_then(|answer| answer.tags_error()) {
+        None => Ok(answer),
+        Some(error) => {
+            let denied = Failure::PermissionDenied {
+                action: "lambda:ListTags".to_owned(),
+                resource: name.to_owned(),
+            };
+            Err(ProviderError::new(denied).caused_by(error.message()))
+        }
+    }
 }
 
 impl There {

@@ -1,9 +1,10 @@
-//! Calls of functions: the health check of a new version.
+//! Calls of functions: users' requests, and the health check of a new version.
 
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::LogType;
-use mlfn_core::{Call, Failure, ProviderError};
+use aws_sdk_lambda::types::{InvocationType, LogType};
+use aws_smithy_types::base64;
+use mlfn_core::{Answer, Call, Failure, Invocation, InvocationKind, ProviderError};
 use serde_json::Value as Json;
 
 use super::context::Context;
@@ -21,22 +22,57 @@ pub(super) async fn probe(
 ) -> Result<(), ProviderError> {
     let (function, _) = split(call.remote_name, ':');
     let version = call.inputs.text("version").unwrap_or_default();
-    let invoke = context.clients.lambda().invoke();
-    let answer = invoke
-        .function_name(function)
-        .qualifier(&version)
-        .payload(Blob::new(request.to_string()))
-        .log_type(LogType::Tail)
-        .customize()
-        .config_override(patient())
-        .send()
-        .await
-        .map_err(context.failed("lambda:InvokeFunction", function))?;
+    let payload = request.to_string().into_bytes();
+    let name = format!("{function}:{version}");
+    let answer = send(context, &name, InvocationType::RequestResponse, payload).await?;
     if answer.function_error.is_none() {
         return Ok(());
     }
     let why = format!("version {version} answered {}", words(&answer));
     Err(Failure::Unhealthy { why }.into())
+}
+
+/// Sends what a user asks.
+pub(super) async fn invoke(
+    context: &Context,
+    invocation: &Invocation,
+) -> Result<Answer, ProviderError> {
+    let kind = match invocation.kind {
+        InvocationKind::RequestResponse => InvocationType::RequestResponse,
+        InvocationKind::Event => InvocationType::Event,
+        InvocationKind::DryRun => InvocationType::DryRun,
+    };
+    let payload = invocation.payload.clone();
+    let answer = send(context, &invocation.function, kind, payload).await?;
+    let log = answer.log_result.as_deref();
+    let log = log.and_then(|log| base64::decode(log).ok());
+    Ok(Answer {
+        failed: answer.function_error.is_some(),
+        body: answer.payload.map(Blob::into_inner).unwrap_or_default(),
+        log: String::from_utf8_lossy(&log.unwrap_or_default()).into_owned(),
+    })
+}
+
+/// `name` is `<function>:<alias or version>`.
+async fn send(
+    context: &Context,
+    name: &str,
+    kind: InvocationType,
+    payload: Vec<u8>,
+) -> Result<InvokeOutput, ProviderError> {
+    let (function, qualifier) = split(name, ':');
+    let invoke = context.clients.lambda().invoke();
+    invoke
+        .function_name(function)
+        .set_qualifier(Some(qualifier.to_owned()).filter(|text| !text.is_empty()))
+        .invocation_type(kind)
+        .log_type(LogType::Tail)
+        .payload(Blob::new(payload))
+        .customize()
+        .config_override(patient())
+        .send()
+        .await
+        .map_err(context.failed("lambda:InvokeFunction", name))
 }
 
 /// What a function said that failed.

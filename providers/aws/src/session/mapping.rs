@@ -120,7 +120,11 @@ async fn search(context: &Context, name: &str) -> Result<Option<Found>, Provider
     let source = source_pattern(context, source);
     let function = context.arn("lambda", &format!("function:{alias}"));
     let list = context.clients.lambda().list_event_source_mappings();
-    let mut pages = list.function_name(&function).into_paginator().items().send();
+    let mut pages = list
+        .function_name(&function)
+        .into_paginator()
+        .items()
+        .send();
     let mut last = None;
     while let Some(item) = pages.next().await {
         let item = item.map_err(context.failed("lambda:ListEventSourceMappings", name));
@@ -157,7 +161,11 @@ fn source_pattern(context: &Context, source: &str) -> Source {
     let of_table = |arn: &str| Source::Begins(format!("{arn}/stream/"));
     if source.starts_with("arn:") {
         let is_table = source.contains(":table/") && !source.contains("/stream/");
-        return if is_table { of_table(source) } else { Source::Is(source.to_owned()) };
+        return if is_table {
+            of_table(source)
+        } else {
+            Source::Is(source.to_owned())
+        };
     }
     match source.split_once('/') {
         Some(("kinesis", name)) => Source::Is(context.arn("kinesis", &format!("stream/{name}"))),
@@ -189,9 +197,7 @@ async fn configure(
         .set_maximum_batching_window_in_seconds(window)
         .set_bisect_batch_on_function_error(bisect)
         .set_maximum_retry_attempts(retries)
-        .set_destination_config(
-            on_failure.or_else(|| is("on_failure").then(|| nowhere().build())),
-        )
+        .set_destination_config(on_failure.or_else(|| is("on_failure").then(|| nowhere().build())))
         .set_function_response_types(Some(response_types(inputs)))
         .send()
         .await
@@ -239,7 +245,9 @@ async fn tags(
 ) -> Result<Option<Tags>, ProviderError> {
     let arn = mapping.event_source_mapping_arn().unwrap_or_default();
     let answer = context.clients.lambda().list_tags().resource(arn).send();
-    let answer = answer.await.map_err(context.failed("lambda:ListTags", name));
+    let answer = answer
+        .await
+        .map_err(context.failed("lambda:ListTags", name));
     Ok(found(answer)?.map(|answer| answer.tags.unwrap_or_default().into_iter().collect()))
 }
 
@@ -258,16 +266,25 @@ fn observed(context: &Context, mapping: &Found, tags: &Tags) -> Observed {
         remote_id: mapping.uuid().unwrap_or_default().to_owned(),
         fields: entries([
             ("batch_size", json!(mapping.batch_size())),
-            ("bisect_on_error", if bisect { json!(true) } else { Json::Null }),
+            (
+                "bisect_on_error",
+                if bisect { json!(true) } else { Json::Null },
+            ),
             ("function", json!(mapping.function_arn())),
-            ("max_retries", json!(retries.filter(|most| *most != ENDLESS))),
+            (
+                "max_retries",
+                json!(retries.filter(|most| *most != ENDLESS)),
+            ),
             ("on_failure", json!(on_failure)),
             ("report_batch_item_failures", json!(report)),
             ("source", json!(source)),
             ("starting_position", json!(start)),
             ("tags", tags_field(tags)),
             // FIFO queues have none.
-            ("window", json!(window.filter(|_| !source.ends_with(".fifo")))),
+            (
+                "window",
+                json!(window.filter(|_| !source.ends_with(".fifo"))),
+            ),
         ]),
         outputs: entries([]),
         owner: context.owner(tags),

@@ -33,6 +33,7 @@ mod function_url;
 mod http_api;
 mod invoke;
 mod log_group;
+mod logs;
 mod mapping;
 mod notification;
 mod packages;
@@ -56,7 +57,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use mlfn_core::Plan;
 use mlfn_core::{
-    Access, Address, Call, Failure, Observed, ProviderError, Recorded, ResourceId, Session,
+    Access, Address, Answer, Call, Failure, Invocation, LogPage, LogQuery, Observed, Operate,
+    ProviderError, Recorded, ResourceId, Session,
 };
 use serde_json::Value as Json;
 
@@ -224,5 +226,20 @@ impl Session for AwsSession {
 
     fn policy(&self, plan: &Plan) -> Option<Json> {
         Some(rights::policy(&self.context.identity, plan))
+    }
+
+    fn operate(&self) -> Option<&dyn Operate> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Operate for AwsSession {
+    async fn invoke(&self, invocation: &Invocation) -> Result<Answer, ProviderError> {
+        invoke::invoke(&self.context, invocation).await
+    }
+
+    async fn logs(&self, query: &LogQuery) -> Result<LogPage, ProviderError> {
+        logs::logs(&self.context, query).await
     }
 }

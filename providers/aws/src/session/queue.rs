@@ -172,7 +172,9 @@ fn wanted(inputs: &Inputs) -> HashMap<Name, String> {
         "message_retention",
         "visibility_timeout",
     ];
-    let set = of_all.into_iter().filter(|name| !inputs.json(name).is_null());
+    let set = of_all
+        .into_iter()
+        .filter(|name| !inputs.json(name).is_null());
     set.filter_map(|field| attribute(inputs, field)).collect()
 }
 

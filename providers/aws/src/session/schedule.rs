@@ -108,10 +108,7 @@ async fn still_deleted(
     Ok(Failure::NotReady { why }.into())
 }
 
-async fn state(
-    context: &Context,
-    name: &str,
-) -> Result<Option<ScheduleGroupState>, ProviderError> {
+async fn state(context: &Context, name: &str) -> Result<Option<ScheduleGroupState>, ProviderError> {
     let call = context.clients.scheduler().get_schedule_group();
     let answer = call.name(name).send().await;
     let answer = answer.map_err(context.failed("scheduler:GetScheduleGroup", name));
@@ -226,7 +223,9 @@ impl Kind for Schedule {
 
 /// `<group>/<name>`.
 fn names(remote_name: &str) -> (&str, &str) {
-    remote_name.split_once('/').unwrap_or(("default", remote_name))
+    remote_name
+        .split_once('/')
+        .unwrap_or(("default", remote_name))
 }
 
 fn text(inputs: &Inputs, field: &str) -> String {

@@ -84,10 +84,7 @@ impl Kind for Api {
 }
 
 /// The id of the API of that name that is ours. Others may have the same name.
-pub(super) async fn search(
-    context: &Context,
-    name: &str,
-) -> Result<Option<String>, ProviderError> {
+pub(super) async fn search(context: &Context, name: &str) -> Result<Option<String>, ProviderError> {
     let mut page = None;
     loop {
         let call = context.clients.apigateway().get_apis();

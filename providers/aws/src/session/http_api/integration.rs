@@ -9,9 +9,7 @@ use serde_json::json;
 
 use super::super::Kind;
 use super::super::context::{Context, entries};
-use super::{
-    DELETE, GET, PATCH, POST, Place, accepted_part, exists, ids, part, place, place_for,
-};
+use super::{DELETE, GET, PATCH, POST, Place, accepted_part, exists, ids, part, place, place_for};
 use crate::errors::{found, gone};
 
 /// `aws:http-integration`. Integrations have no names, so their descriptions are.

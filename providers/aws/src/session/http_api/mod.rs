@@ -43,7 +43,10 @@ struct Place {
 /// another one, so that what is recorded to be in it is still ours.
 async fn place(context: &Context, address: &Address) -> Result<Option<Place>, ProviderError> {
     let (api, name) = names(&address.remote_name);
-    let recorded = address.remote_id.as_deref().and_then(|id| id.split_once('/'));
+    let recorded = address
+        .remote_id
+        .as_deref()
+        .and_then(|id| id.split_once('/'));
     let api = match recorded {
         Some((api, _)) => Some(api.to_owned()),
         None => api::search(context, api).await?,
