@@ -203,7 +203,7 @@ pub(super) const NEEDS: &[Needs] = &[
     Needs {
         kind: kinds::FUNCTION_VERSION.kind,
         read: &[need(
-            &["lambda:ListTags", "lambda:ListVersionsByFunction"],
+            &["lambda:GetFunction", "lambda:ListVersionsByFunction"],
             FUNCTION,
         )],
         create: &[need(
@@ -219,7 +219,7 @@ pub(super) const NEEDS: &[Needs] = &[
     },
     Needs {
         kind: kinds::ALIAS.kind,
-        read: &[need(&["lambda:GetAlias", "lambda:ListTags"], FUNCTION)],
+        read: &[need(&["lambda:GetAlias", "lambda:GetFunction"], FUNCTION)],
         create: &[need(&["lambda:CreateAlias"], FUNCTION)],
         update: &[need(&["lambda:UpdateAlias"], FUNCTION)],
         delete: &[need(&["lambda:DeleteAlias"], FUNCTION)],
@@ -228,7 +228,10 @@ pub(super) const NEEDS: &[Needs] = &[
     Needs {
         kind: kinds::PROVISIONED_CONCURRENCY.kind,
         read: &[need(
-            &["lambda:GetProvisionedConcurrencyConfig", "lambda:ListTags"],
+            &[
+                "lambda:GetProvisionedConcurrencyConfig",
+                "lambda:GetFunction",
+            ],
             FUNCTION,
         )],
         create: &[need(&["lambda:PutProvisionedConcurrencyConfig"], FUNCTION)],
@@ -241,7 +244,7 @@ pub(super) const NEEDS: &[Needs] = &[
     },
     Needs {
         kind: kinds::PERMISSION.kind,
-        read: &[need(&["lambda:GetPolicy", "lambda:ListTags"], FUNCTION)],
+        read: &[need(&["lambda:GetPolicy", "lambda:GetFunction"], FUNCTION)],
         create: &[need(&["lambda:AddPermission"], FUNCTION)],
         update: &[],
         delete: &[need(&["lambda:RemovePermission"], FUNCTION)],
@@ -250,7 +253,7 @@ pub(super) const NEEDS: &[Needs] = &[
     Needs {
         kind: kinds::FUNCTION_URL.kind,
         read: &[need(
-            &["lambda:GetFunctionUrlConfig", "lambda:ListTags"],
+            &["lambda:GetFunctionUrlConfig", "lambda:GetFunction"],
             FUNCTION,
         )],
         create: &[need(&["lambda:CreateFunctionUrlConfig"], FUNCTION)],
