@@ -149,7 +149,7 @@ fn at_metadata(uri: &Uri, error: HttpError) -> HttpError {
 fn is_this_machine(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = |address: std::net::IpAddr| address.is_loopback();
+    let is_loopback = |address: core::net::IpAddr| address.is_loopback();
     host == "localhost" || host.parse().is_ok_and(is_loopback)
 }
 
