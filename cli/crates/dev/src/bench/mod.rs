@@ -1,5 +1,7 @@
 //! `cargo dev bench <what>`: tables for `docs/benchmarks.md`.
 
+#[cfg(target_os = "linux")]
+mod cold;
 mod package;
 
 use anyhow::Context;
@@ -21,6 +23,9 @@ pub(crate) struct Arguments {
 enum Benchmark {
     /// Time and memory of packaging a 500 MB model, beside `zip -6` and `zip -0`.
     Package,
+    /// Cold starts of the shim, beside a bare C program and Python.
+    #[cfg(target_os = "linux")]
+    Cold,
 }
 
 impl Benchmark {
@@ -28,6 +33,8 @@ impl Benchmark {
     fn section(self) -> &'static str {
         match self {
             Self::Package => "package",
+            #[cfg(target_os = "linux")]
+            Self::Cold => "cold",
         }
     }
 }
@@ -36,6 +43,8 @@ impl Benchmark {
 pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> anyhow::Result<String> {
     let table = match arguments.what {
         Benchmark::Package => package::run()?,
+        #[cfg(target_os = "linux")]
+        Benchmark::Cold => cold::run(repository.root())?,
     };
     if arguments.write {
         write(repository, arguments.what.section(), &table)?;

@@ -325,7 +325,7 @@ fn tenths(number: u64, unit: u64) -> String {
 }
 
 /// Its processor, not its name.
-fn machine() -> anyhow::Result<String> {
+pub(super) fn machine() -> anyhow::Result<String> {
     let text = fs_err::read_to_string("/proc/cpuinfo")?;
     let Some(model) = text
         .lines()
