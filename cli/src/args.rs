@@ -52,6 +52,16 @@ pub(crate) struct GlobalArgs {
     #[arg(long = "param", global = true, env = "MLFN_PARAM", hide_env = true)]
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) params: Vec<String>,
+    /// Where the record of what is deployed lies, instead of the manifest's place: s3://bucket/folder,
+    /// az://account/container/folder or gs://bucket/folder
+    #[arg(
+        long,
+        global = true,
+        env = "MLFN_STATE",
+        hide_env = true,
+        value_name = "URL"
+    )]
+    pub(crate) state: Option<String>,
     /// Where it runs, instead of the manifest's: aws, azure, gcp, or local for this machine
     #[arg(
         long,

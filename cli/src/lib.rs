@@ -27,6 +27,7 @@ mod scaffold;
 mod settings;
 mod shim;
 mod status;
+mod state_place;
 mod stop;
 mod tensor_file;
 

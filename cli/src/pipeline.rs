@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use mlfn_core::{Diagnostic, Function, Provider, Service};
+use mlfn_core::{BucketUrl, Diagnostic, Function, Provider, Service};
 use mlfn_engine::state::LocalStore;
 use mlfn_manifest::{LoadOptions, Source};
 use mlfn_onnxruntime::{Candidate, Options, Platform, Progress};
@@ -18,7 +18,7 @@ use crate::errors::{CommandError, nearest};
 use crate::printer::Printer;
 use crate::registry;
 use crate::report::Report;
-use crate::settings::{LOCAL, ManifestSettings, PartsSettings, Target};
+use crate::settings::{Environment, LOCAL, ManifestSettings, PartsSettings, Target};
 use crate::shim::ShimPlace;
 
 /// A manifest, and everything that is wrong with it.
@@ -27,6 +27,8 @@ pub(crate) struct Verdict {
     pub(crate) service: Option<Service>,
     /// Whether this machine stands for the cloud.
     pub(crate) local: bool,
+    /// The bucket that the state lies in, if it does.
+    state: Option<BucketUrl>,
     /// What is wrong with it, and what may be.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Its text.
@@ -56,6 +58,10 @@ pub(crate) struct Checked {
     pub(crate) provider: &'static dyn Provider,
     /// Whether this machine stands for the cloud.
     pub(crate) local: bool,
+    /// The bucket that the state lies in, if it does.
+    pub(crate) state: Option<BucketUrl>,
+    /// The variables.
+    pub(crate) environment: Environment,
     /// What has to be typed after a verb to mean the same.
     pub(crate) flags: String,
     pub(crate) source: Source,
@@ -81,6 +87,7 @@ pub(crate) fn judge(settings: &ManifestSettings) -> anyhow::Result<Verdict> {
         params: settings.params.clone(),
         environment: &|name| settings.environment.get(name),
     })?;
+    let state = settings.state.clone().or(loaded.state);
     let mut diagnostics = loaded.diagnostics;
     let service = loaded
         .service
@@ -97,6 +104,7 @@ pub(crate) fn judge(settings: &ManifestSettings) -> anyhow::Result<Verdict> {
     Ok(Verdict {
         service,
         local,
+        state,
         diagnostics,
         source: loaded.source,
         folder: loaded.folder,
@@ -116,6 +124,8 @@ pub(crate) fn check(
     Ok(verdict.service.map(|service| Checked {
         provider: registry::provider(service.provider),
         local: verdict.local,
+        state: verdict.state,
+        environment: settings.environment,
         flags: settings.flags(),
         service,
         source: verdict.source,
@@ -168,8 +178,14 @@ impl Checked {
         self.own_folder().join("package")
     }
 
-    /// Where the record of what is deployed lies: each place and stage has its own.
-    pub(crate) fn state_store(&self) -> LocalStore {
+    /// The bucket that the record of what is deployed lies in. What is on this machine means nothing
+    /// to others.
+    pub(crate) fn bucket(&self) -> Option<&BucketUrl> {
+        self.state.as_ref().filter(|_| !self.local)
+    }
+
+    /// Where the record lies if it is in no bucket: each place and stage has its own.
+    pub(crate) fn local_store(&self) -> LocalStore {
         LocalStore::new(self.state_folder())
     }
 

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
-use mlfn_core::{ProviderName, StageName};
+use mlfn_core::{BucketUrl, BucketUrlError, ProviderName, StageName};
 
 pub(crate) use self::deploy::{
     DeploySettings, EmulateSettings, How, InfoSettings, LocalCloudSettings, LogsSettings,
@@ -78,6 +78,8 @@ pub(crate) struct ManifestSettings {
     pub(crate) target: Target,
     /// Instead of the manifest's.
     pub(crate) region: Option<String>,
+    /// The bucket that the state lies in, instead of the manifest's place.
+    pub(crate) state: Option<BucketUrl>,
     /// Where the manifest and the flags name no region.
     pub(crate) default_regions: BTreeMap<ProviderName, String>,
     /// Values of `${param:..}`.
@@ -141,6 +143,9 @@ impl ManifestSettings {
         if let Some(region) = &self.region {
             add("-r", region);
         }
+        if let Some(state) = &self.state {
+            add("--state", &state.to_string());
+        }
         for (key, value) in &self.params {
             add("--param", &format!("{key}={value}"));
         }
@@ -170,6 +175,7 @@ impl GlobalSettings {
             stage,
             region,
             params,
+            state,
             provider,
             imitate,
             json,
@@ -190,6 +196,7 @@ impl GlobalSettings {
                 stage: parse_stage(stage.or(user.stage))?,
                 target: Target::resolve(provider.as_deref(), imitate.as_deref())?,
                 region,
+                state: state.as_deref().map(parse_state).transpose()?,
                 default_regions: user.region,
                 params: params
                     .iter()
@@ -410,6 +417,12 @@ fn parse_cloud(name: &str) -> Result<ProviderName, CommandError> {
     name.parse().map_err(CommandError::usage)
 }
 
+fn parse_state(url: &str) -> Result<BucketUrl, CommandError> {
+    url.parse().map_err(|error: BucketUrlError| {
+        CommandError::usage(format!("`--state {url}`: {error}")).hint(error.help())
+    })
+}
+
 fn parse_param(text: &str) -> Result<(String, String), CommandError> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -468,6 +481,10 @@ mod tests {
         check_error(
             &["--provider", "ibm"],
             "`ibm` is not a provider; use `aws`, `azure`, `gcp` or `local`",
+        );
+        check_error(
+            &["--state", "gcs://states"],
+            "`--state gcs://states`: `gcs://` is no place for state",
         );
         check_error(
             &["--param", "alpha"],

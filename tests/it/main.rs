@@ -21,5 +21,6 @@ mod google;
 mod lambda;
 mod packages;
 mod scaffolds;
+mod state;
 mod support;
 mod transcripts;

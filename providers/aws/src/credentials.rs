@@ -1,6 +1,9 @@
 //! Who deploys: AWS's own chain of credentials (variables, `~/.aws`, SSO, web identity, the
 //! machine's role), and the account that they belong to.
 
+use std::fmt;
+use std::time::SystemTime;
+
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
@@ -8,6 +11,67 @@ use mlfn_core::{Access, Failure, ProviderError};
 
 use crate::client::Clients;
 use crate::errors;
+
+/// AWS's own chain of settings and credentials, for those who sign requests themselves.
+#[derive(Debug)]
+pub struct Chain {
+    config: SdkConfig,
+    profile: Option<String>,
+}
+
+/// What signs a request.
+pub struct Keys {
+    /// Names the key.
+    pub id: String,
+    /// The key itself.
+    pub secret: String,
+    /// Goes with keys that end.
+    pub token: Option<String>,
+    /// When they end, if they do.
+    pub until: Option<SystemTime>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Keys");
+        shown.field("id", &self.id).field("until", &self.until);
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl Chain {
+    /// Reads the user's settings, without a call.
+    pub async fn load(access: &Access) -> Self {
+        Self {
+            config: crate::client::configuration(access).await,
+            profile: access.profile.clone(),
+        }
+    }
+
+    /// Where things are, unless they say otherwise.
+    pub fn region(&self) -> Option<String> {
+        self.config.region().map(ToString::to_string)
+    }
+
+    /// Where S3 is, if that is not AWS's own.
+    pub fn endpoint(&self) -> Option<String> {
+        self.config.endpoint_url().map(str::to_owned)
+    }
+
+    /// The keys as they are now.
+    pub async fn keys(&self) -> Result<Keys, ProviderError> {
+        let chain = self.config.credentials_provider();
+        let chain = chain.ok_or_else(|| unauthenticated(NOTHING_FOUND.to_owned()))?;
+        let found = chain.provide_credentials().await;
+        let found = found.map_err(|error| no_credentials(error, self.profile.as_deref()))?;
+        Ok(Keys {
+            id: found.access_key_id().to_owned(),
+            secret: found.secret_access_key().to_owned(),
+            token: found.session_token().map(str::to_owned),
+            until: found.expiry(),
+        })
+    }
+}
 
 /// Where the session works, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]

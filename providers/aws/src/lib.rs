@@ -30,6 +30,7 @@ use mlfn_core::{
     ProviderError, ProviderName, Resource, Service, Session,
 };
 
+pub use self::credentials::{Chain, Keys};
 pub use self::session::AwsSession;
 
 /// AWS Lambda on Amazon Linux 2023 (`provided.al2023`).

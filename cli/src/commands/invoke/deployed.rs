@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use mlfn_core::Function;
-use mlfn_engine::state::{self, Document, State, StateStore as _};
+use mlfn_engine::state::{self, Document, State};
 
 use super::{own_words, request};
 use crate::commands::state::nothing_deployed;
@@ -13,7 +13,7 @@ use crate::printer::Printer;
 use crate::report::Human;
 use crate::settings::{InvocationType, InvokeSettings};
 use crate::status::ExitStatus;
-use crate::{local, registry};
+use crate::{local, registry, state_place};
 
 /// Sends a request to a deployed function and shows the answer.
 pub(super) async fn invoke(
@@ -55,7 +55,7 @@ pub(super) async fn invoke(
 
 /// What others call the function by: its alias if it has one.
 async fn remote_name(checked: &Checked, function: &Function) -> anyhow::Result<String> {
-    let store = checked.state_store();
+    let store = state_place::store(checked).await?;
     let Some(found) = store.read(Document::State).await? else {
         return Err(nothing_deployed(checked).into());
     };

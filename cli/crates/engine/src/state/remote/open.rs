@@ -30,6 +30,8 @@ pub struct AwsSettings {
     pub credentials: Arc<dyn CredentialProvider<Credential = AwsCredential>>,
     /// Where, unless the URL says so.
     pub region: Option<String>,
+    /// Instead of AWS's own, unless a variable says so.
+    pub endpoint: Option<String>,
 }
 
 impl Surroundings {
@@ -100,9 +102,15 @@ fn s3(bucket: &str, region: Option<&str>, surroundings: &Surroundings) -> Opened
     let region = region.or(settings.and_then(|aws| aws.region.as_deref()));
     if let Some(region) = region {
         builder = builder.with_region(region);
-        let has_endpoint = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"];
-        if region.starts_with("cn-") && !has_endpoint.iter().any(|name| surroundings.has(name)) {
-            builder = builder.with_endpoint(format!("https://s3.{region}.amazonaws.com.cn"));
+    }
+    let names = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"];
+    if !names.iter().any(|name| surroundings.has(name)) {
+        let own = settings.and_then(|aws| aws.endpoint.clone());
+        // China's part of AWS has a domain of its own, which object_store does not know.
+        let china = region.filter(|region| region.starts_with("cn-"));
+        let china = china.map(|region| format!("https://s3.{region}.amazonaws.com.cn"));
+        if let Some(endpoint) = own.or(china) {
+            builder = builder.with_endpoint(endpoint);
         }
     }
     let store = builder
