@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
-use mlfn_shim_contract::{CONFIG_FILE, CONFIG_FORMAT, ShimConfig, env as names};
+use mlfn_shim_contract::{CONFIG_FILE, CONFIG_FORMAT, SECRET_MARK, ShimConfig, env as names};
 
 use crate::log::Level;
 
@@ -116,6 +116,7 @@ pub(crate) struct Environment {
     host: Option<String>,
     google: bool,
     google_project: Option<String>,
+    secrets: BTreeMap<String, String>,
 }
 
 impl Environment {
@@ -134,6 +135,7 @@ impl Environment {
             host: variable(names::HOST),
             google: variable(GOOGLE_SERVICE).is_some(),
             google_project: variable(GOOGLE_PROJECT),
+            secrets: variables_with(SECRET_MARK),
         }
     }
 
@@ -150,6 +152,16 @@ impl Environment {
     /// Whether Google collects the logs.
     pub(crate) fn is_google(&self) -> bool {
         self.google
+    }
+
+    /// Whether variables have names of secrets and not yet their values.
+    pub(crate) fn refers_to_secrets(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// The variables that are for secrets, and the names of these.
+    pub(crate) fn secrets(&self) -> &BTreeMap<String, String> {
+        &self.secrets
     }
 
     /// The project at Google, if it is known.
@@ -224,7 +236,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 }
 
 /// The variables of which the value begins with `mark`, and what follows it.
-pub(crate) fn variables_with(mark: &str) -> BTreeMap<String, String> {
+fn variables_with(mark: &str) -> BTreeMap<String, String> {
     let all = env::vars_os();
     let marked = all.filter_map(|(name, value)| {
         let rest = value.to_str()?.strip_prefix(mark)?.to_owned();

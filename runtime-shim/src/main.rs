@@ -47,8 +47,13 @@ fn main() {
     });
     std::panic::set_hook(Box::new(log_panic));
     let jobs = main_thread::open();
-    // Whoever serves finds it again, and can say what is wrong with it.
-    let package = Package::find(&environment).ok();
+    // Whoever serves finds it again, and can say what is wrong with it. With secrets to look up
+    // first, the shim starts anew in this process, and then it is worth the while.
+    let package = if environment.refers_to_secrets() {
+        None
+    } else {
+        Package::find(&environment).ok()
+    };
     trace::mark(Phase::Configuration);
     if let Some(package) = &package {
         engine::prepare(package);

@@ -96,7 +96,7 @@ pub(super) async fn serve(
 }
 
 async fn start(environment: &Environment) -> Result<Arc<Service>, Failure> {
-    secrets::settle().await?;
+    secrets::settle(environment.secrets()).await?;
     let package = Package::find(environment)
         .map_err(|error| Failure::new(Code::ModelNotLoaded, crate::chain(&error)))?;
     let terms = Terms {

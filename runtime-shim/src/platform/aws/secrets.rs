@@ -17,7 +17,6 @@ use tokio::task::JoinSet;
 use super::settings::AwsService;
 use super::{Aws, AwsError};
 use crate::codec::failure::{Code, Failure, json_problem, list, to_bytes};
-use crate::config;
 
 /// Why a secret has no value. Nothing of a value is ever in it.
 #[derive(Debug, thiserror::Error)]
@@ -50,11 +49,10 @@ pub(crate) enum SecretError {
     },
 }
 
-/// If variables refer to secrets, looks their values up and starts the shim anew in this process,
-/// with the values in its environment: so everything in it, libraries included, finds what the
-/// user wrote, as if Lambda had known it.
-pub(crate) async fn settle() -> Result<(), Failure> {
-    let references = config::variables_with(SECRET_MARK);
+/// If variables (`references`, by name) are for secrets, looks their values up and starts the shim
+/// anew in this process, with the values in its environment: so everything in it, libraries
+/// included, finds what the user wrote, as if Lambda had known it.
+pub(crate) async fn settle(references: &BTreeMap<String, String>) -> Result<(), Failure> {
     if references.is_empty() {
         return Ok(());
     }
@@ -63,7 +61,7 @@ pub(crate) async fn settle() -> Result<(), Failure> {
     let aws = Aws::from_environment();
     let values = match aws {
         Ok(aws) => aws
-            .values(&references)
+            .values(references)
             .await
             .map_err(|error| crate::chain(&error)),
         Err(error) => Err(crate::chain(&error)),
