@@ -235,7 +235,7 @@ impl Emulator {
     /// where they are.
     pub(crate) fn rewire(&self, wiring: Wiring) {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        let next = Arc::new(live.next(wiring, &self.options));
+        let next = Arc::new(live.next(wiring, &self.options, &self.url()));
         let last = std::mem::replace(&mut *live, Arc::clone(&next));
         drop(live);
         last.gone(&next).for_each(Pool::retire);

@@ -4,6 +4,7 @@
 //! - `/lambda-url/<function>/..`: the address of a function ([`http`])
 //! - `x-amz-target: AmazonSQS...`, whatever the path: queues ([`sqs`])
 //! - `/`, signed for SNS: topics ([`sns`])
+//! - signed for S3, whatever the path: buckets ([`objects`])
 //! - `/_mlfn/..`: mlfn's own ([`Control`])
 //! - everything else: routes of HTTP APIs, and the paths that functions answer ([`http`])
 
@@ -12,6 +13,7 @@ mod envelope;
 mod events;
 mod http;
 mod lambda_api;
+mod objects;
 mod raw;
 mod routes;
 mod sns;
@@ -123,6 +125,9 @@ impl Front {
         }
         if sns::is_for(request.uri().path(), request.headers()) {
             return sns::answer(&emulator, request).await;
+        }
+        if objects::is_for(&request) {
+            return objects::answer(&emulator, request).await;
         }
         http::answer(&emulator, request).await
     }

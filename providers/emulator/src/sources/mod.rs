@@ -1,11 +1,12 @@
 //! What sends events of its own accord. Each kind of source has a file here and one value in
 //! [`Sources`]; all of them are brought to the record at each change, and stopped with the cloud.
 //!
-//! - [`schedule`], [`queue`], [`topic`]: one file or folder for each kind.
+//! - [`schedule`], [`queue`], [`topic`], [`storage`]: one file or folder for each kind.
 //! - [`tasks`] starts, keeps and stops tasks by name.
 
 pub(crate) mod queue;
 pub(crate) mod schedule;
+pub(crate) mod storage;
 pub(crate) mod tasks;
 pub(crate) mod topic;
 
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 pub(crate) use self::queue::store::Store as MessageStore;
 use self::queue::{QueueSource, Queues};
 use self::schedule::Schedules;
+use self::storage::{Buckets, StorageSource};
 use self::topic::{TopicSource, Topics};
 use crate::clock::Clock;
 use crate::cloud::record::Record;
@@ -40,6 +42,7 @@ pub(crate) struct Sources {
     all: Vec<Box<dyn Source>>,
     queues: Arc<Queues>,
     topics: Arc<Topics>,
+    buckets: Arc<Buckets>,
 }
 
 impl Sources {
@@ -47,15 +50,18 @@ impl Sources {
     pub(crate) fn new(surroundings: &Surroundings, messages: MessageStore) -> Self {
         let queues = Queues::new(surroundings.clone(), messages);
         let topics = Topics::new(surroundings.clone());
+        let buckets = Buckets::new(surroundings.clone());
         let all: Vec<Box<dyn Source>> = vec![
             Box::new(Schedules::new(surroundings.clone())),
             Box::new(QueueSource(Arc::clone(&queues))),
             Box::new(TopicSource(Arc::clone(&topics))),
+            Box::new(StorageSource(Arc::clone(&buckets))),
         ];
         Self {
             all,
             queues,
             topics,
+            buckets,
         }
     }
 
@@ -67,6 +73,11 @@ impl Sources {
     /// The topics, for the doors that lead to them.
     pub(crate) fn topics(&self) -> &Arc<Topics> {
         &self.topics
+    }
+
+    /// The buckets, for the doors that lead to them.
+    pub(crate) fn buckets(&self) -> &Arc<Buckets> {
+        &self.buckets
     }
 
     /// Brings all of them to what the record says now.
