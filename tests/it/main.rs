@@ -22,5 +22,6 @@ mod lambda;
 mod packages;
 mod scaffolds;
 mod state;
+mod storage;
 mod support;
 mod transcripts;

@@ -280,6 +280,7 @@ impl Store {
         // The files of the cloud first, the lock and the folder last. What somebody else put
         // there stays.
         crate::packages::Packages::new(self.folder.join("packages")).keep(&BTreeSet::new());
+        crate::sources::storage::clear(&self.folder);
         for folder in ["packages", "logs", "tmp"] {
             let _ = fs_err::remove_dir_all(self.folder.join(folder));
         }

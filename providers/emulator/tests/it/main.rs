@@ -17,4 +17,5 @@ mod plain;
 mod pool;
 mod queues;
 mod schedules;
+mod storage;
 mod support;
