@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mlfn_core::{
     ArchiveFormat, Artifact, ArtifactPart, Digest, Function, PackageSpec, PartKind, Provider,
@@ -174,6 +175,8 @@ impl Job<'_> {
         let failed = |error| PackageError::write(self.output, error);
         fs_err::create_dir_all(self.output).map_err(failed)?;
         let _lock = lock(self.output).map_err(failed)?;
+        // Whoever made them has ended, or would hold the lock.
+        archive::remove_leftovers(self.output, Duration::ZERO);
         let mut memory = Memory::read(self.output);
         let result = match self.reuse(&mut memory)? {
             Some(outcomes) => (outcomes, false),

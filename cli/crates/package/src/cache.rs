@@ -2,15 +2,19 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mlfn_core::Digest;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::PackageError;
-use crate::archive::write_atomically;
+use crate::archive::{remove_leftovers, write_atomically};
 use crate::pack::{PARAMETERS, Packed};
 use crate::source::{BLOCK, Source, fill};
+
+/// How old a temporary file is that nobody can still be writing.
+const LEFT: Duration = Duration::from_hours(1);
 
 /// The first line of a cached file; the compressed blocks are behind it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +60,7 @@ pub(crate) fn write(cache: &Path, source: &Source, packed: &Packed) -> Result<()
     let failed = |error| PackageError::write(&path, error);
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder).map_err(failed)?;
+        remove_leftovers(folder, LEFT);
     }
     let mut blocks = Vec::new();
     packed

@@ -5,6 +5,7 @@ mod zip;
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use mlfn_core::{ArchiveFormat, Digest};
 use sha2::{Digest as _, Sha256};
@@ -55,6 +56,28 @@ pub(crate) fn write(
     })
 }
 
+/// How the names of temporary files begin and end.
+const PREFIX: &str = ".mlfn-";
+const SUFFIX: &str = ".tmp";
+
+/// Removes temporary files in `folder` that are older than `age`: a run that was killed cannot
+/// remove its own. It is no failure if that does not work.
+pub(crate) fn remove_leftovers(folder: &Path, age: Duration) {
+    let Ok(entries) = fs_err::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let passed = modified.map(|time| time.elapsed().unwrap_or_default());
+        let is_old = passed.is_ok_and(|passed| passed >= age);
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) && is_old {
+            let _ = fs_err::remove_file(entry.path());
+        }
+    }
+}
+
 /// Gives `write` a temporary file beside `path`, which takes the place of `path` once everything
 /// is on the disk. After an error, `path` is as it was and the temporary file is gone.
 pub(crate) fn write_atomically<T>(
@@ -64,7 +87,7 @@ pub(crate) fn write_atomically<T>(
     let failed = |error| PackageError::write(path, error);
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut builder = Builder::new();
-    builder.prefix(".mlfn-").suffix(".tmp");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     readable(&mut builder);
     let mut file = builder.tempfile_in(folder).map_err(failed)?;
     let result = write(file.as_file_mut())?;

@@ -4,11 +4,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use mlfn_core::{ArchiveFormat, Digest, PartKind};
 use tempfile::TempDir;
 
-use super::{PackedEntry, write, write_atomically};
+use super::{PackedEntry, remove_leftovers, write, write_atomically};
 use crate::PackageError;
 use crate::pack::{Packed, Store};
 use crate::source::{BLOCK, Entry, Source};
@@ -212,6 +213,32 @@ fn a_file_that_changes_while_it_is_packed_is_an_error() {
         assert!(error.help().is_some());
         assert_eq!(fs_err::read(&archive).expect("reads"), before);
     }
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_when_it_is_old() {
+    let folder = TempDir::new().expect("a folder");
+    let hour = Duration::from_hours(1);
+    let write = |name: &str, age: Duration| {
+        let file = fs_err::File::create(folder.path().join(name)).expect("creates");
+        let times = std::fs::FileTimes::new().set_modified(SystemTime::now() - age);
+        file.file().set_times(times).expect("sets");
+    };
+    write(".mlfn-a.tmp", hour * 2);
+    write(".mlfn-b.tmp", hour / 2);
+    write("mine.tmp", hour * 2);
+    remove_leftovers(folder.path(), hour);
+    let names = || {
+        let entries = fs_err::read_dir(folder.path()).expect("reads");
+        let names = entries.map(|entry| entry.expect("reads").file_name());
+        let mut names: Vec<String> = names.map(|name| name.to_string_lossy().into()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(), [".mlfn-b.tmp", "mine.tmp"]);
+    remove_leftovers(folder.path(), Duration::ZERO);
+    assert_eq!(names(), ["mine.tmp"]);
+    remove_leftovers(&folder.path().join("nowhere"), hour);
 }
 
 #[test]
