@@ -5,6 +5,7 @@
 mod buckets;
 mod lab;
 mod lifecycle;
+mod locks;
 mod processes;
 mod proxy;
 mod schedules;
