@@ -239,6 +239,10 @@ impl Job<'_> {
             return Ok(status);
         }
         let done = "everything is done, but for the removal of files that are not needed";
+        if checked.local && purpose == Purpose::Remove {
+            // An earlier removal may have been killed when nothing was left but files.
+            local::clear(checked).await.context(done)?;
+        }
         let after = self.quietly().state().await.context(done)?;
         let states = (before, after.as_ref());
         archives::sweep(checked, states, purpose).context(done)?;
@@ -347,4 +351,28 @@ pub(crate) async fn prepared(
 ) -> anyhow::Result<Option<Prepared>> {
     let prepare = move || prepare((&manifest, &parts), keep, &*report, printer);
     tokio::task::spawn_blocking(prepare).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_says_how_a_deploy_ended() {
+        #[track_caller]
+        fn check(status: Status, expected: ExitStatus) {
+            let outcome = Outcome {
+                status,
+                done: Vec::new(),
+                failed: Vec::new(),
+                not_tried: Vec::new(),
+                deployment: None,
+            };
+            assert_eq!(super::status(&outcome), expected);
+        }
+        check(Status::Complete, ExitStatus::Ok);
+        check(Status::Interrupted, ExitStatus::Interrupted);
+        check(Status::LockLost, ExitStatus::Locked);
+        check(Status::Failed, ExitStatus::Partial);
+    }
 }

@@ -30,6 +30,7 @@ mod status;
 mod state_place;
 mod stop;
 mod tensor_file;
+mod unrecorded;
 
 use std::process::ExitCode;
 
@@ -161,8 +162,8 @@ async fn dispatch(
             commands::rollback::rollback(settings, &*report, printer, stop).await
         }
         Command::Remove(args) => {
-            let settings = RemoveSettings::resolve(&args, global);
-            commands::remove::remove(settings, &*report, printer, stop).await
+            let settings = RemoveSettings::resolve(&args, global)?;
+            commands::remove::remove(settings, report, printer, stop).await
         }
         Command::Invoke(args) => {
             let settings = InvokeSettings::resolve(args, global)?;

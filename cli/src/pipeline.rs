@@ -2,11 +2,12 @@
 //! package its functions.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use mlfn_core::{BucketUrl, Diagnostic, Function, Provider, Service};
+use mlfn_core::{BucketUrl, Diagnostic, FieldPath, Function, Provider, Service};
 use mlfn_engine::state::LocalStore;
 use mlfn_manifest::{LoadOptions, Source};
 use mlfn_onnxruntime::{Candidate, Options, Platform, Progress};
@@ -89,17 +90,23 @@ pub(crate) fn judge(settings: &ManifestSettings) -> anyhow::Result<Verdict> {
     })?;
     let state = settings.state.clone().or(loaded.state);
     let mut diagnostics = loaded.diagnostics;
-    let service = loaded
-        .service
-        .map(|service| with_default_region(service, settings));
+    let complete = |service| with_default_region(service, settings);
+    let (service, partial) = (loaded.service.map(complete), loaded.partial.map(complete));
     let Target { cloud, local } = settings.target;
     // Who names a cloud on the command line does not mean the manifest's place.
     let local = local || (loaded.local && cloud.is_none());
-    if let Some(service) = &service {
-        diagnostics.extend(registry::provider(service.provider).check(service));
+    if let Some(known) = service.as_ref().or(partial.as_ref()) {
+        let mut found = registry::provider(known.provider).check(known);
         if local {
-            diagnostics.extend(mlfn_emulator::not_imitated(service));
+            found.extend(mlfn_emulator::not_imitated(known));
         }
+        let wrong: BTreeSet<FieldPath> = diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.is_error())
+            .map(|diagnostic| diagnostic.at.clone())
+            .collect();
+        found.retain(|diagnostic| !follows(&diagnostic.at, &wrong));
+        diagnostics.extend(found);
     }
     Ok(Verdict {
         service,
@@ -109,6 +116,18 @@ pub(crate) fn judge(settings: &ManifestSettings) -> anyhow::Result<Verdict> {
         source: loaded.source,
         folder: loaded.folder,
     })
+}
+
+/// Whether what is said about `at` may only be so because something else is `wrong`: itself, what it
+/// is part of, or which cloud is meant.
+fn follows(at: &FieldPath, wrong: &BTreeSet<FieldPath>) -> bool {
+    let provider = FieldPath::root().key("provider");
+    let around = |at: &FieldPath| std::iter::successors(Some(at.clone()), FieldPath::parent);
+    let mut inside = around(at).filter(|path| *path != FieldPath::root());
+    inside.any(|path| wrong.contains(&path))
+        || wrong
+            .iter()
+            .any(|path| around(path).any(|path| path == provider))
 }
 
 /// Reads and checks the manifest, and shows what is wrong; none if that is an error.

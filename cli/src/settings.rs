@@ -38,6 +38,9 @@ const DEFAULT_STAGE: &str = "dev";
 
 /// The provider that is this machine.
 pub(crate) const LOCAL: &str = "local";
+/// The variable that stands for `--param`.
+const PARAM: &str = "MLFN_PARAM";
+
 
 /// What every verb has.
 #[derive(Debug, Clone)]
@@ -198,10 +201,7 @@ impl GlobalSettings {
                 region,
                 state: state.as_deref().map(parse_state).transpose()?,
                 default_regions: user.region,
-                params: params
-                    .iter()
-                    .map(|text| parse_param(text))
-                    .collect::<Result<_, _>>()?,
+                params: parse_params(&params, environment.get(PARAM))?,
                 environment,
             },
         })
@@ -419,6 +419,22 @@ fn parse_cloud(name: &str) -> Result<ProviderName, CommandError> {
 
 fn parse_state(url: &str) -> Result<BucketUrl, CommandError> {
     url.parse().map_err(|error: BucketUrlError| {
+/// The parameters of the flags over those of the variable, in which several may stand. Where there
+/// are no flags, clap has put the variable there as it is.
+fn parse_params(
+    flags: &[String],
+    variable: Option<String>,
+) -> Result<BTreeMap<String, String>, CommandError> {
+    let variable = variable.unwrap_or_default();
+    let several = variable.split([';', '\n']).map(str::trim);
+    let several = several.filter(|text| !text.is_empty());
+    let own = flags.iter().filter(|flag| **flag != variable);
+    several
+        .chain(own.map(String::as_str))
+        .map(parse_param)
+        .collect()
+}
+
         CommandError::usage(format!("`--state {url}`: {error}")).hint(error.help())
     })
 }
@@ -530,6 +546,26 @@ mod tests {
 
     #[test]
     fn a_parameter_may_hold_equal_signs() {
+    #[test]
+    fn a_variable_may_hold_several_parameters_and_flags_win() {
+        #[track_caller]
+        fn check(flags: &[&str], variable: &str, expected: &[(&str, &str)]) {
+            let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+            let found = parse_params(&flags, Some(variable.to_owned())).expect("reads");
+            let found: Vec<(&str, &str)> = found.iter().map(|(k, v)| (&**k, &**v)).collect();
+            assert_eq!(found, expected);
+        }
+        check(&["a=1;b=2"], "a=1;b=2", &[("a", "1"), ("b", "2")]);
+        check(&[], "a=1\n b=x=y\n\n", &[("a", "1"), ("b", "x=y")]);
+        check(
+            &["b=3", "c=4;5"],
+            "a=1;b=2;",
+            &[("a", "1"), ("b", "3"), ("c", "4;5")],
+        );
+        check(&["a=1"], "", &[("a", "1")]);
+        assert!(parse_params(&[], Some("a=1;b".to_owned())).is_err());
+    }
+
         assert_eq!(
             parse_param("a=b=c").expect("reads"),
             ("a".into(), "b=c".into())

@@ -8,8 +8,8 @@ use mlfn_emulator::CpuShare;
 
 use super::{Environment, GlobalSettings, ManifestSettings, PartsSettings, Questions};
 use crate::args::{
-    DeployArgs, DriftArgs, EmulateArgs, InfoArgs, LocalCloudArgs, LockArgs, LogsArgs, PlanArgs,
-    RemoveArgs, RollbackArgs, StateArgs, StateCommand,
+    BuildArgs, DeployArgs, DriftArgs, EmulateArgs, InfoArgs, LocalCloudArgs, LockArgs, LogsArgs,
+    PlanArgs, RemoveArgs, RollbackArgs, StateArgs, StateCommand,
 };
 
 /// Of `mlfn plan`.
@@ -84,7 +84,7 @@ impl DeploySettings {
             },
             keep_drift,
             questions: global.questions,
-            lock_timeout: lock_timeout(&lock),
+            lock_timeout: lock_timeout(lock),
         })
     }
 
@@ -201,16 +201,25 @@ pub(crate) struct RemoveSettings {
     pub(crate) manifest: ManifestSettings,
     pub(crate) questions: Questions,
     pub(crate) lock_timeout: Duration,
+    /// For packages whose names hold their digests, when there is no record of them.
+    pub(crate) parts: PartsSettings,
 }
 
 impl RemoveSettings {
-    pub(crate) fn resolve(args: &RemoveArgs, global: GlobalSettings) -> Self {
+    pub(crate) fn resolve(args: &RemoveArgs, global: GlobalSettings) -> anyhow::Result<Self> {
         let RemoveArgs { lock } = args;
-        Self {
+        // As a deploy without flags packs.
+        let build = BuildArgs {
+            shim: None,
+            onnxruntime: None,
+            offline: false,
+        };
+        Ok(Self {
+            parts: PartsSettings::of_build(build, &global.manifest)?,
             manifest: global.manifest,
             questions: global.questions,
-            lock_timeout: lock_timeout(lock),
-        }
+            lock_timeout: lock_timeout(&lock),
+        })
     }
 }
 

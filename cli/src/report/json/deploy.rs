@@ -1,6 +1,9 @@
 //! Plans, events and outcomes as values for programs.
 
+use std::time::Duration;
+
 use mlfn_core::{Change, Plan};
+use mlfn_engine::state::Lock;
 use mlfn_engine::{Event, Status};
 use serde_json::{Value as Json, json};
 
@@ -51,6 +54,7 @@ pub(super) fn event(event: &Event<'_>) -> Option<(&'static str, Json)> {
     Some(match event {
         Event::Started { id, action } => ("started", json!({"id": id, "action": action.as_str()})),
         Event::Progress { id, sent, total } if *total > 0 => {
+        Event::Waiting { lock, left } => ("waiting", waiting(lock, *left)),
             ("progress", json!({"id": id, "sent": sent, "total": total}))
         }
         Event::Retrying { id, why, after } => {
@@ -82,6 +86,19 @@ pub(super) fn event(event: &Event<'_>) -> Option<(&'static str, Json)> {
 
 /// What came of it.
 pub(super) fn outcome(finished: &Finished<'_>) -> Json {
+/// Whose lock it is, and how long this waits at most, in seconds.
+fn waiting(lock: &Lock, left: Duration) -> Json {
+    json!({
+        "holder": lock.holder,
+        "operation": lock.operation,
+        "host": lock.host,
+        "pid": lock.pid,
+        "since": lock.since.to_string(),
+        "until": lock.until.to_string(),
+        "left": left.as_secs_f64(),
+    })
+}
+
     let outcome = finished.outcome;
     let done = outcome.done.iter();
     let done = done.map(|done| json!({"id": done.id, "action": done.action.as_str()}));
