@@ -40,6 +40,8 @@ pub enum Operation {
     Rollback,
     /// All of it goes.
     Remove,
+    /// All of it goes, and nobody knows what there is: the record is lost.
+    Unrecorded,
 }
 
 /// What came of killing the program at every moment of an operation.
@@ -65,13 +67,14 @@ pub struct Tally {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::FirstDeploy,
         Self::Abandoned,
         Self::Update,
         Self::Replace,
         Self::Rollback,
         Self::Remove,
+        Self::Unrecorded,
     ];
 
     /// For people.
@@ -83,6 +86,7 @@ impl Operation {
             Self::Replace => "replace",
             Self::Rollback => "rollback",
             Self::Remove => "remove",
+            Self::Unrecorded => "remove without a record",
         }
     }
 
@@ -91,7 +95,7 @@ impl Operation {
         match self {
             Self::FirstDeploy | Self::Abandoned | Self::Update | Self::Replace => "deploy",
             Self::Rollback => "rollback --to 1",
-            Self::Remove => REMOVE,
+            Self::Remove | Self::Unrecorded => REMOVE,
         }
     }
 
@@ -108,6 +112,11 @@ impl Operation {
         match self {
             Self::FirstDeploy | Self::Abandoned => Ok(()),
             Self::Remove => project.expect("deploy"),
+            Self::Unrecorded => {
+                project.expect("deploy")?;
+                let record = project.folder().join(".mlfn/state");
+                fs_err::remove_dir_all(record).map_err(|error| error.to_string())
+            }
             Self::Update | Self::Replace => {
                 project.expect("deploy")?;
                 project.edit(self)

@@ -2,6 +2,8 @@
 
 #[cfg(target_os = "linux")]
 mod cold;
+#[cfg(target_os = "linux")]
+mod faults;
 mod package;
 
 use anyhow::Context;
@@ -21,6 +23,9 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Benchmark {
+    /// `mlfn` killed at every moment of what it does on this machine, and run again.
+    #[cfg(target_os = "linux")]
+    Faults,
     /// Time and memory of packaging a 500 MB model, beside `zip -6` and `zip -0`.
     Package,
     /// Cold starts of the shim, beside a bare C program and Python.
@@ -32,6 +37,8 @@ impl Benchmark {
     /// The name of the table's section in `docs/benchmarks.md`.
     fn section(self) -> &'static str {
         match self {
+            #[cfg(target_os = "linux")]
+            Self::Faults => "faults",
             Self::Package => "package",
             #[cfg(target_os = "linux")]
             Self::Cold => "cold",
@@ -42,6 +49,8 @@ impl Benchmark {
 /// Runs one benchmark; the answer is its table in Markdown.
 pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> anyhow::Result<String> {
     let table = match arguments.what {
+        #[cfg(target_os = "linux")]
+        Benchmark::Faults => faults::run()?,
         Benchmark::Package => package::run()?,
         #[cfg(target_os = "linux")]
         Benchmark::Cold => cold::run(repository.root())?,
