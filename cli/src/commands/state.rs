@@ -3,9 +3,7 @@
 use anyhow::Context as _;
 use mlfn_core::Recorded;
 use mlfn_engine::SystemHost;
-use mlfn_engine::state::{
-    self, Document, LockPolicy, Locksmith, State, StateStore,
-};
+use mlfn_engine::state::{self, Document, LockPolicy, Locksmith, State, StateStore};
 
 use crate::args::StateCommand;
 use crate::errors::{CommandError, nearest};

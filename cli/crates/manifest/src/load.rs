@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use mlfn_core::{BucketUrl, Diagnostic, FieldPath, ProviderName, Service, StageName};
+use mlfn_core::{BucketUrl, Diagnostic, FieldPath, Function, ProviderName, Service, StageName};
 use serde::Deserialize as _;
 use serde_json::Value as Json;
 

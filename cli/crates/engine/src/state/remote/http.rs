@@ -109,9 +109,10 @@ impl Hyper {
         let answer = self.client.request(request).await.map_err(|error| {
             // All that is sent may be sent twice: writes are conditional, and whoever writes looks
             // whether what it finds is its own.
-            let kind = match error.is_connect() {
-                true => HttpErrorKind::Connect,
-                false => HttpErrorKind::Request,
+            let kind = if error.is_connect() {
+                HttpErrorKind::Connect
+            } else {
+                HttpErrorKind::Request
             };
             HttpError::new(kind, error)
         })?;
