@@ -118,7 +118,7 @@ fn reader(thing: &Thing) -> Option<Reader> {
             region: region.to_owned(),
         },
         function: thing.text("function")?.to_owned(),
-        batch: usize::try_from(number("batch_size").unwrap_or(BATCH)).unwrap_or(1),
+        batch: usize::try_from(number("batch_size").unwrap_or(BATCH).max(1)).unwrap_or(1),
         window: u64::from(number("window").unwrap_or_default()) * 1000,
         reports_failures: thing.flag("report_batch_item_failures"),
     })
