@@ -114,6 +114,8 @@ pub(crate) enum Command {
     #[command(visible_alias = "outputs")]
     Info(InfoArgs),
     Logs(LogsArgs),
+    Queue(QueueArgs),
+    Topic(TopicArgs),
     #[command(visible_alias = "dev")]
     Emulate(EmulateArgs),
     Rollback(RollbackArgs),
@@ -314,6 +316,110 @@ pub(crate) struct LogsArgs {
     pub(crate) filter: Option<String>,
 }
 
+/// Send messages to queues of the local cloud, and look at them
+#[derive(Debug, Args)]
+pub(crate) struct QueueArgs {
+    #[command(flatten)]
+    pub(crate) place: CloudArgs,
+    #[command(subcommand)]
+    pub(crate) command: QueueCommand,
+}
+
+/// What can be done with queues.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// Send a message
+    Send {
+        /// The queue, by its name in the manifest or in the cloud
+        queue: String,
+        #[command(flatten)]
+        message: MessageArgs,
+    },
+    /// List the queues, and how many messages each has
+    List,
+    /// Show the oldest messages, which stay where they are
+    Peek {
+        /// The queue, by its name in the manifest or in the cloud
+        queue: String,
+        /// Those that were tried too often, instead
+        #[arg(long, env = "MLFN_DEAD", hide_env = true, value_parser = FalseyValueParser::new())]
+        dead: bool,
+        /// How many
+        #[arg(
+            short = 'n',
+            long,
+            env = "MLFN_MOST",
+            hide_env = true,
+            value_name = "NUMBER"
+        )]
+        #[arg(default_value = "10")]
+        most: u32,
+    },
+    /// Remove all messages
+    Purge {
+        /// The queue, by its name in the manifest or in the cloud
+        queue: String,
+        /// Those that were tried too often, instead
+        #[arg(long, env = "MLFN_DEAD", hide_env = true, value_parser = FalseyValueParser::new())]
+        dead: bool,
+    },
+}
+
+/// Publish messages to topics of the local cloud
+#[derive(Debug, Args)]
+pub(crate) struct TopicArgs {
+    #[command(flatten)]
+    pub(crate) place: CloudArgs,
+    #[command(subcommand)]
+    pub(crate) command: TopicCommand,
+}
+
+/// What can be done with topics.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopicCommand {
+    /// Publish a message
+    Publish {
+        /// The topic, by its name in the manifest or in the cloud
+        topic: String,
+        #[command(flatten)]
+        message: MessageArgs,
+    },
+    /// List the topics
+    List,
+}
+
+/// Which local cloud is meant.
+#[derive(Debug, Args)]
+pub(crate) struct CloudArgs {
+    /// The address that `mlfn emulate` shows [default: that of what is deployed]
+    #[arg(
+        long,
+        global = true,
+        env = "MLFN_URL",
+        hide_env = true,
+        value_name = "URL"
+    )]
+    pub(crate) url: Option<String>,
+}
+
+/// Where a message comes from.
+#[derive(Debug, Args)]
+pub(crate) struct MessageArgs {
+    /// The message [default: stdin, else the example of the model that gets it]
+    #[arg(
+        short,
+        long,
+        env = "MLFN_DATA",
+        hide_env = true,
+        value_name = "TEXT",
+        conflicts_with = "path"
+    )]
+    pub(crate) data: Option<String>,
+    /// A file that holds the message; `-` is stdin
+    #[arg(short, long, env = "MLFN_PATH", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) path: Option<PathBuf>,
+}
+
 /// Bring an earlier deployment back, models included
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
@@ -370,6 +476,16 @@ pub(crate) enum InvocationType {
     /// See whether one may call it
     #[value(name = "DryRun")]
     DryRun,
+}
+
+impl From<InvocationType> for mlfn_core::InvocationKind {
+    fn from(kind: InvocationType) -> Self {
+        match kind {
+            InvocationType::RequestResponse => Self::RequestResponse,
+            InvocationType::Event => Self::Event,
+            InvocationType::DryRun => Self::DryRun,
+        }
+    }
 }
 
 /// What a package is made of besides the model.

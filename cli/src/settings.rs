@@ -6,6 +6,7 @@
 
 mod deploy;
 mod environment;
+mod events;
 mod invoke;
 mod user_file;
 
@@ -22,6 +23,7 @@ pub(crate) use self::deploy::{
     PlanSettings, RemoveSettings, RollbackSettings, StateSettings,
 };
 pub(crate) use self::environment::Environment;
+pub(crate) use self::events::{QueueAction, QueueSettings, TopicAction, TopicSettings};
 pub(crate) use self::invoke::{InputSource, InvocationType, InvokeSettings, RequestSource};
 pub(crate) use self::user_file::UserFile;
 
@@ -36,11 +38,11 @@ use crate::shim::ShimSource;
 /// The stage unless somebody says otherwise.
 const DEFAULT_STAGE: &str = "dev";
 
-/// The provider that is this machine.
-pub(crate) const LOCAL: &str = "local";
 /// The variable that stands for `--param`.
 const PARAM: &str = "MLFN_PARAM";
 
+/// The provider that is this machine.
+pub(crate) const LOCAL: &str = "local";
 
 /// What every verb has.
 #[derive(Debug, Clone)]
@@ -417,8 +419,6 @@ fn parse_cloud(name: &str) -> Result<ProviderName, CommandError> {
     name.parse().map_err(CommandError::usage)
 }
 
-fn parse_state(url: &str) -> Result<BucketUrl, CommandError> {
-    url.parse().map_err(|error: BucketUrlError| {
 /// The parameters of the flags over those of the variable, in which several may stand. Where there
 /// are no flags, clap has put the variable there as it is.
 fn parse_params(
@@ -435,6 +435,8 @@ fn parse_params(
         .collect()
 }
 
+fn parse_state(url: &str) -> Result<BucketUrl, CommandError> {
+    url.parse().map_err(|error: BucketUrlError| {
         CommandError::usage(format!("`--state {url}`: {error}")).hint(error.help())
     })
 }
@@ -545,8 +547,6 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_may_hold_equal_signs() {
-    #[test]
     fn a_variable_may_hold_several_parameters_and_flags_win() {
         #[track_caller]
         fn check(flags: &[&str], variable: &str, expected: &[(&str, &str)]) {
@@ -566,6 +566,8 @@ mod tests {
         assert!(parse_params(&[], Some("a=1;b".to_owned())).is_err());
     }
 
+    #[test]
+    fn a_parameter_may_hold_equal_signs() {
         assert_eq!(
             parse_param("a=b=c").expect("reads"),
             ("a".into(), "b=c".into())

@@ -4,8 +4,8 @@ use mlfn_core::{Purpose, Trigger};
 use mlfn_engine::state::{Deployment, State};
 use serde::Serialize;
 
-use super::Deployed;
 use super::table::{Align, shortened, table};
+use super::{Deployed, sources};
 use crate::pipeline::Checked;
 use crate::printer::Palette;
 
@@ -23,6 +23,7 @@ pub(super) fn describe(deployed: &Deployed<'_>, palette: Palette) -> String {
     )];
     let parts = [
         endpoints(checked, state, palette),
+        sources::deployed(checked, state, palette),
         functions(state, palette),
         resources(deployed, palette),
         history(state, palette),

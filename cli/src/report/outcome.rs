@@ -6,7 +6,7 @@ use mlfn_core::{Action, Purpose};
 use mlfn_engine::{Done, Failed, Status};
 
 use super::table::count;
-use super::{Finished, info};
+use super::{Finished, info, sources};
 use crate::printer::Palette;
 
 /// A result: that all is done, and where it can be reached.
@@ -45,10 +45,10 @@ pub(super) fn success(finished: &Finished<'_>, palette: Palette) -> Option<Strin
         tally(&outcome.done)
     )];
     if let Some(state) = &finished.state {
-        let endpoints = info::endpoints(checked, state, palette);
-        if !endpoints.is_empty() {
-            text.push(format!("\n{endpoints}"));
-        }
+        let sources = sources::deployed(checked, state, palette);
+        let parts = [info::endpoints(checked, state, palette), sources];
+        let parts = parts.iter().filter(|part| !part.is_empty());
+        text.extend(parts.map(|part| format!("\n{part}")));
     }
     Some(text.concat())
 }
