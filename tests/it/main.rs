@@ -3,6 +3,7 @@
 //! - `examples`: every example on every platform, against scikit-learn's answers
 //! - `lambda`, `google`, `azure`: packages in the hands of the vendors' own programs
 //! - `packages`: the same bytes everywhere
+//! - `queues`: from `mlfn queue send` to the model
 //! - `cache`: empty, warm and without a network
 //! - `scaffolds`: what `mlfn init` writes
 //! - `conventions`, `transcripts`: what the command line promises
@@ -20,6 +21,7 @@ mod examples;
 mod google;
 mod lambda;
 mod packages;
+mod queues;
 mod scaffolds;
 mod state;
 mod storage;
