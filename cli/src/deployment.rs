@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mlfn_core::{
-    Access, Artifact, FunctionRelease, PartKind, Plan, Purpose, Release, Resource, Session,
+    Access, Artifact, Cloud, FunctionRelease, PartKind, Plan, Purpose, Release, Resource, Session,
 };
 use mlfn_core::{Digest, KindSpec};
 use mlfn_engine::state::{LockPolicy, State, StateStore};
@@ -136,9 +136,7 @@ impl Bench {
         lock_timeout: Duration,
     ) -> anyhow::Result<Self> {
         let cloud = local::cloud(&checked)?;
-        let session = cloud.connect(&access(&checked)).await;
-        let session =
-            session.with_context(|| format!("cannot connect to {}", checked.place_name()))?;
+        let session = connect(&*cloud, &checked).await?;
         let settings = Settings {
             lock: LockPolicy {
                 patience: lock_timeout,
@@ -177,6 +175,15 @@ impl Bench {
             settings: self.settings.clone(),
         }
     }
+}
+
+/// Connects to the cloud of a service.
+pub(crate) async fn connect(
+    cloud: &dyn Cloud,
+    checked: &Checked,
+) -> anyhow::Result<Box<dyn Session>> {
+    let session = cloud.connect(&access(checked)).await;
+    session.with_context(|| format!("cannot connect to {}", checked.place_name()))
 }
 
 /// What a cloud asks about the service before it connects.

@@ -1,5 +1,7 @@
 //! The clouds that there are. No other file names them all.
 
+/// AWS's own search for credentials, for records in its buckets.
+pub(crate) use mlfn_aws::{Chain, Keys};
 use mlfn_core::{Cloud, Provider, ProviderName};
 use mlfn_emulator::Like;
 
