@@ -488,16 +488,6 @@ impl From<InvocationType> for mlfn_core::InvocationKind {
     }
 }
 
-impl From<InvocationType> for mlfn_core::InvocationKind {
-    fn from(kind: InvocationType) -> Self {
-        match kind {
-            InvocationType::RequestResponse => Self::RequestResponse,
-            InvocationType::Event => Self::Event,
-            InvocationType::DryRun => Self::DryRun,
-        }
-    }
-}
-
 /// What a package is made of besides the model.
 #[derive(Debug, Args)]
 pub(crate) struct PartsArgs {
