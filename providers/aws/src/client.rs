@@ -18,7 +18,7 @@ use mlfn_core::Access;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// How long an ordinary call may take, which answers within a second or two.
-const CALL: Duration = Duration::from_secs(60);
+const CALL: Duration = Duration::from_mins(1);
 
 /// How long a call may take that carries a package, or runs a function: those run up to 15 minutes.
 pub(crate) const LONG_CALL: Duration = Duration::from_mins(16);

@@ -63,7 +63,7 @@ impl Chain {
         let chain = self.config.credentials_provider();
         let chain = chain.ok_or_else(|| unauthenticated(NOTHING_FOUND.to_owned()))?;
         let found = chain.provide_credentials().await;
-        let found = found.map_err(|error| no_credentials(error, self.profile.as_deref()))?;
+        let found = found.map_err(|error| no_credentials(&error, self.profile.as_deref()))?;
         Ok(Keys {
             id: found.access_key_id().to_owned(),
             secret: found.secret_access_key().to_owned(),
@@ -94,7 +94,7 @@ pub(crate) async fn identify(
     let chain = config.credentials_provider();
     let chain = chain.ok_or_else(|| unauthenticated(NOTHING_FOUND.to_owned()))?;
     let found = chain.provide_credentials().await;
-    found.map_err(|error| no_credentials(error, access.profile.as_deref()))?;
+    found.map_err(|error| no_credentials(&error, access.profile.as_deref()))?;
     let asked = clients.sts().get_caller_identity().send().await;
     let answer = asked.map_err(|error| {
         let called = errors::Called {
@@ -129,13 +129,13 @@ fn unauthenticated(why: String) -> ProviderError {
 }
 
 /// Why the chain gave none, and what to type next.
-fn no_credentials(error: CredentialsError, profile: Option<&str>) -> ProviderError {
-    let text = errors::innermost(&error);
+fn no_credentials(error: &CredentialsError, profile: Option<&str>) -> ProviderError {
+    let text = errors::innermost(error);
     let login = profile.map_or_else(
         || "aws sso login".to_owned(),
         |profile| format!("aws sso login --profile {profile}"),
     );
-    let why = match &error {
+    let why = match error {
         CredentialsError::CredentialsNotLoaded(_) => NOTHING_FOUND.to_owned(),
         CredentialsError::InvalidConfiguration(_) => {
             "the settings in `~/.aws` cannot be used; check them with `aws configure list`"
@@ -170,7 +170,7 @@ mod tests {
 
     #[track_caller]
     fn check(error: CredentialsError, profile: Option<&str>, expected: &str) {
-        let error = no_credentials(error, profile);
+        let error = no_credentials(&error, profile);
         let Failure::Unauthenticated { why } = &error.failure else {
             panic!("{error:?}")
         };

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -32,7 +33,7 @@ impl Called<'_> {
         let mut told = match error {
             SdkError::ServiceError(answer) => self.refused(answer.err(), answer.raw()),
             // The connection broke, or the answer was no answer: it may have had an effect.
-            other => self.unanswered(other.into()),
+            other => self.unanswered(&other.into()),
         };
         told.request_id = id;
         told
@@ -61,9 +62,9 @@ impl Called<'_> {
         error.caused_by(format!("{}: {}", self.action, answer.words()))
     }
 
-    fn unanswered(&self, error: BoxError) -> ProviderError {
-        let is_about_credentials = chain(&*error)
-            .any(|cause| cause.is::<aws_credential_types::provider::error::CredentialsError>());
+    fn unanswered(&self, error: &BoxError) -> ProviderError {
+        let is_about_credentials = chain(&**error)
+            .any(<dyn Error>::is::<CredentialsError>);
         let failure = if is_about_credentials {
             let why = "the credentials have ended, or cannot be loaded any more; sign in again \
                        (`aws sso login`, `aws configure`)";
@@ -180,6 +181,7 @@ enum Meaning {
 
 /// Codes as the API References of the services list them ("Common Errors", and the errors of each
 /// operation), and those that have more than one meaning by their messages.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn meaning(answer: &Answer<'_>) -> Meaning {
     let (code, message) = (answer.code, answer.message);
     // Queries answer with names in the name space `AWS.`; JSON with a suffix.

@@ -23,9 +23,10 @@ impl Kind for Subscription {
     ) -> Result<Option<Observed>, ProviderError> {
         let name = &address.remote_name;
         let (topic, alias) = name.rsplit_once('/').unwrap_or((name, ""));
-        let topic = match topic.starts_with("arn:") {
-            true => topic.to_owned(),
-            false => context.arn("sns", topic),
+        let topic = if topic.starts_with("arn:") {
+            topic.to_owned()
+        } else {
+            context.arn("sns", topic)
         };
         let alias = context.arn("lambda", &format!("function:{alias}"));
         let found = match &address.remote_id {

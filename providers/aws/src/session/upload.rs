@@ -114,7 +114,7 @@ impl Upload<'_> {
         let list = list.map_err(self.context.failed(action, self.place.bucket))?;
         let ours = list.uploads().iter();
         let ours = ours.filter(|upload| upload.key() == Some(self.place.key));
-        let newest = ours.max_by_key(|upload| upload.initiated().map(|time| time.secs()));
+        let newest = ours.max_by_key(|upload| upload.initiated().map(DateTime::secs));
         Ok(newest.and_then(|upload| upload.upload_id.clone()))
     }
 

@@ -87,7 +87,9 @@ impl<S> Tasks<S> {
     /// Tells all to end, and waits until they have.
     pub(crate) async fn stop(&self) {
         let all = std::mem::take(&mut *self.running());
-        all.into_values().for_each(|one| self.end(Some(one)));
+        for one in all.into_values() {
+            self.end(Some(one));
+        }
         let ending = std::mem::take(&mut *self.ending());
         for task in ending {
             let _ = task.await;

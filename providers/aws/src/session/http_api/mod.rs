@@ -59,13 +59,11 @@ async fn place(context: &Context, address: &Address) -> Result<Option<Place>, Pr
 async fn place_for(context: &Context, call: &Call<'_>) -> Result<Place, ProviderError> {
     let (api, name) = names(call.remote_name);
     let name = name.to_owned();
-    match api::search(context, api).await? {
-        Some(api) => Ok(Place { api, name }),
-        None => {
-            let why = format!("the HTTP API `{api}` cannot be seen yet");
-            Err(Failure::NotReady { why }.into())
-        }
+    if let Some(api) = api::search(context, api).await? {
+        return Ok(Place { api, name });
     }
+    let why = format!("the HTTP API `{api}` cannot be seen yet");
+    Err(Failure::NotReady { why }.into())
 }
 
 /// Ids of API and part.

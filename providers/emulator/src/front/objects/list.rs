@@ -68,7 +68,7 @@ impl<'a> Entry<'a> {
 /// `ListObjectsV2`. The token for what follows is the last name of the list.
 pub(super) fn objects(
     (name, bucket): (&str, &Bucket),
-    keys: Vec<String>,
+    keys: &[String],
     query: &dyn Fn(&str) -> Option<String>,
 ) -> Result<String, ApiError> {
     let text = |name: &str| query(name).unwrap_or_default();
@@ -78,7 +78,7 @@ pub(super) fn objects(
         Some(most) => most.parse().map_err(|_| ApiError::bad_token())?,
         None => MAX_KEYS,
     };
-    let entries = entries(&keys, &prefix, &delimiter, &after);
+    let entries = entries(keys, &prefix, &delimiter, &after);
     let shown = &entries[..entries.len().min(most).min(MAX_KEYS)];
     let is_url = text("encoding-type") == "url";
     let encoded = |text: &str| {

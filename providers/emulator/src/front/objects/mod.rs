@@ -94,7 +94,7 @@ impl Desk<'_> {
             (&Method::GET, "") if self.query("location").is_some() => Ok(xml(list::location())),
             (&Method::GET, "") if self.query("list-type").is_some() => {
                 let keys = found.keys()?;
-                list::objects((bucket, &found), keys, &|name| self.query(name)).map(xml)
+                list::objects((bucket, &found), &keys, &|name| self.query(name)).map(xml)
             }
             (_, "") => Err(self.unknown()),
             (&Method::GET | &Method::HEAD, key) if self.is_plain() => self.get(&found, key),

@@ -56,7 +56,7 @@ pub(super) fn check_batch<T>(batch: &Batch<T>) -> Result<(), ApiError> {
 }
 
 /// What became of the entries.
-pub(super) fn answer(successful: Vec<Json>, failed: Vec<Json>) -> Json {
+pub(super) fn answer(successful: &[Json], failed: &[Json]) -> Json {
     json!({ "Successful": successful, "Failed": failed })
 }
 
@@ -69,5 +69,5 @@ pub(super) fn answer_of(entries: Vec<(String, Result<(), ApiError>)>) -> Json {
             Err(error) => failed.push(error.entry(&id)),
         }
     }
-    answer(successful, failed)
+    answer(&successful, &failed)
 }

@@ -33,6 +33,7 @@ pub(super) struct SendMessage {
 /// A message, alone or in a batch.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_field_names, reason = "they are the names of the protocol")]
 pub(super) struct Message {
     message_body: String,
     #[serde(default)]
@@ -80,7 +81,7 @@ impl Desk<'_> {
         for (answer, sent) in answers.iter_mut().zip(&sent) {
             complete(answer, sent);
         }
-        Ok(super::batch::answer(answers, failed))
+        Ok(super::batch::answer(&answers, &failed))
     }
 }
 

@@ -171,7 +171,8 @@ fn add(text: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn in_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
+    bytes.iter().flat_map(digits).flatten().collect()
 }
 
 /// A new receipt for the message with this number.

@@ -46,6 +46,7 @@ pub(crate) enum Refusal {
 
 /// All queues of a cloud, and what reads them.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "what it has is queues")]
 pub(crate) struct Queues {
     surroundings: Surroundings,
     store: Arc<Store>,
