@@ -63,8 +63,7 @@ impl Called<'_> {
     }
 
     fn unanswered(&self, error: &BoxError) -> ProviderError {
-        let is_about_credentials = chain(&**error)
-            .any(<dyn Error>::is::<CredentialsError>);
+        let is_about_credentials = chain(&**error).any(<dyn Error>::is::<CredentialsError>);
         let failure = if is_about_credentials {
             let why = "the credentials have ended, or cannot be loaded any more; sign in again \
                        (`aws sso login`, `aws configure`)";
@@ -76,7 +75,7 @@ impl Called<'_> {
                 endpoint: self.endpoint.clone(),
             }
         };
-        ProviderError::new(failure).caused_by(format!("{}: {}", self.action, innermost(&*error)))
+        ProviderError::new(failure).caused_by(format!("{}: {}", self.action, innermost(&**error)))
     }
 
     fn classify(&self, answer: &Answer<'_>) -> Failure {

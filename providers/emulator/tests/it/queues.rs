@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::local::{Local, json_of, post};
 
 /// Six times the function's time-out, which is 20 s.
-const VISIBILITY: Duration = Duration::from_secs(120);
+const VISIBILITY: Duration = Duration::from_mins(2);
 
 /// How long a function that had no free instance is let alone at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -78,7 +78,7 @@ pub(crate) async fn until(local: &Local, is_so: impl Fn(&[String]) -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    let waited = tokio::time::timeout(Duration::from_mins(1), wait).await;
     assert!(waited.is_ok(), "{:#?}", local.log().await);
 }
 
@@ -292,7 +292,7 @@ async fn a_batch_waits_for_its_window_or_until_it_is_full() {
     };
     both_taken.await;
     assert_eq!(events(&local).await.len(), 0, "the window is open");
-    local.clock.advance(Duration::from_secs(60));
+    local.clock.advance(Duration::from_mins(1));
     until_lines(&local, "mlfn: 2 messages of iris-dev-jobs done", 1).await;
     for _ in 0..3 {
         send(&local, &json!({"do": "ok"})).await;

@@ -33,7 +33,10 @@ pub(super) struct SendMessage {
 /// A message, alone or in a batch.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[expect(clippy::struct_field_names, reason = "they are the names of the protocol")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "they are the names of the protocol"
+)]
 pub(super) struct Message {
     message_body: String,
     #[serde(default)]
