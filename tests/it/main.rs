@@ -2,6 +2,7 @@
 //!
 //! - `examples`: every example on every platform, against scikit-learn's answers
 //! - `lambda`, `google`, `azure`: packages in the hands of the vendors' own programs
+//! - `boto3`: the local cloud in the hands of AWS's own client
 //! - `packages`: the same bytes everywhere
 //! - `queues`: from `mlfn queue send` to the model
 //! - `cache`: empty, warm and without a network
@@ -15,6 +16,7 @@
 )]
 
 mod azure;
+mod boto3;
 mod cache;
 mod conventions;
 mod examples;

@@ -17,16 +17,19 @@ pub enum Packages {
     Aws,
     /// moto's server, and all of [`Packages::Aws`].
     Moto,
+    /// cargo-lambda, a program in a wheel, for benchmarks.
+    CargoLambda,
 }
 
 impl Packages {
-    const ALL: [Self; 3] = [Self::Google, Self::Aws, Self::Moto];
+    const ALL: [Self; 4] = [Self::Google, Self::Aws, Self::Moto, Self::CargoLambda];
 
     fn name(self) -> &'static str {
         match self {
             Self::Google => "google",
             Self::Aws => "aws",
             Self::Moto => "moto",
+            Self::CargoLambda => "cargo-lambda",
         }
     }
 
@@ -35,6 +38,7 @@ impl Packages {
             Self::Google => include_str!("../requirements/google.txt"),
             Self::Aws => include_str!("../requirements/aws.txt"),
             Self::Moto => include_str!("../requirements/moto.txt"),
+            Self::CargoLambda => include_str!("../requirements/cargo-lambda.txt"),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the tests are made of.
 
+pub(crate) mod boto3;
 pub(crate) mod golden;
 pub(crate) mod http;
 pub(crate) mod mlfn;

@@ -14,6 +14,7 @@ mod lambda;
 mod lambda_api;
 mod local;
 mod plain;
+mod platforms;
 mod pool;
 mod queues;
 mod schedules;

@@ -4,6 +4,8 @@
 mod cold;
 #[cfg(target_os = "linux")]
 mod faults;
+mod emulator;
+mod machine;
 mod package;
 
 use anyhow::Context;
@@ -26,6 +28,9 @@ enum Benchmark {
     /// `mlfn` killed at every moment of what it does on this machine, and run again.
     #[cfg(target_os = "linux")]
     Faults,
+    /// Requests a second and time of a request through `mlfn emulate`, beside the shim alone, AWS's
+    /// own emulator and `cargo lambda watch`; and its memory over a million requests.
+    Emulator,
     /// Time and memory of packaging a 500 MB model, beside `zip -6` and `zip -0`.
     Package,
     /// Cold starts of the shim, beside a bare C program and Python.
@@ -39,6 +44,7 @@ impl Benchmark {
         match self {
             #[cfg(target_os = "linux")]
             Self::Faults => "faults",
+            Self::Emulator => "emulator",
             Self::Package => "package",
             #[cfg(target_os = "linux")]
             Self::Cold => "cold",
@@ -51,6 +57,7 @@ pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> anyhow::Res
     let table = match arguments.what {
         #[cfg(target_os = "linux")]
         Benchmark::Faults => faults::run()?,
+        Benchmark::Emulator => emulator::run()?,
         Benchmark::Package => package::run()?,
         #[cfg(target_os = "linux")]
         Benchmark::Cold => cold::run(repository.root())?,
