@@ -1,6 +1,5 @@
 //! `mlfn rollback`.
 
-use crate::archives;
 use crate::deployment::{Bench, Job};
 use crate::pipeline;
 use crate::printer::Printer;
@@ -31,6 +30,5 @@ pub(crate) async fn rollback(
         stop,
     };
     let request = job.quietly().rollback(settings.to).await?;
-    let done = job.carry_out(&request).await;
-    done.map_err(|error| archives::elsewhere(error, &bench.checked))
+    job.carry_out(&request).await
 }

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mlfn_core::ProviderName;
-use mlfn_emulator::CpuShare;
 
 use super::{Environment, GlobalSettings, ManifestSettings, PartsSettings, Questions};
 use crate::args::{
-    BuildArgs, DeployArgs, DriftArgs, EmulateArgs, InfoArgs, LocalCloudArgs, LockArgs, LogsArgs,
-    PlanArgs, RemoveArgs, RollbackArgs, StateArgs, StateCommand,
+    DeployArgs, DriftArgs, EmulateArgs, InfoArgs, LocalCloudArgs, LockArgs, LogsArgs, PlanArgs,
+    RemoveArgs, RollbackArgs, StateArgs, StateCommand,
 };
 
 /// Of `mlfn plan`.
@@ -19,7 +18,6 @@ pub(crate) struct PlanSettings {
     pub(crate) parts: PartsSettings,
     pub(crate) out: Option<PathBuf>,
     pub(crate) detailed_exitcode: bool,
-    pub(crate) policy: bool,
     pub(crate) keep_drift: bool,
 }
 
@@ -28,7 +26,6 @@ impl PlanSettings {
         let PlanArgs {
             out,
             detailed_exitcode,
-            policy,
             drift: DriftArgs { keep_drift },
             build,
         } = args;
@@ -37,7 +34,6 @@ impl PlanSettings {
             manifest: global.manifest,
             out,
             detailed_exitcode,
-            policy,
             keep_drift,
         })
     }
@@ -84,7 +80,7 @@ impl DeploySettings {
             },
             keep_drift,
             questions: global.questions,
-            lock_timeout: lock_timeout(lock),
+            lock_timeout: lock_timeout(&lock),
         })
     }
 
@@ -95,7 +91,6 @@ impl DeploySettings {
             parts: self.parts,
             out: None,
             detailed_exitcode: false,
-            policy: false,
             keep_drift: self.keep_drift,
         }
     }
@@ -152,16 +147,11 @@ pub(crate) struct EmulateSettings {
     pub(crate) manifest: ManifestSettings,
     pub(crate) parts: PartsSettings,
     pub(crate) port: Option<u16>,
-    pub(crate) cpu_share: CpuShare,
 }
 
 impl EmulateSettings {
     pub(crate) fn resolve(args: EmulateArgs, global: GlobalSettings) -> anyhow::Result<Self> {
-        let EmulateArgs {
-            port,
-            cpu_share,
-            build,
-        } = args;
+        let EmulateArgs { port, build } = args;
         let mut manifest = global.manifest;
         // The cloud that is named is the one that is imitated.
         manifest.target.local = true;
@@ -169,7 +159,6 @@ impl EmulateSettings {
             parts: PartsSettings::of_build(build, &manifest)?,
             manifest,
             port,
-            cpu_share,
         })
     }
 }
@@ -201,25 +190,16 @@ pub(crate) struct RemoveSettings {
     pub(crate) manifest: ManifestSettings,
     pub(crate) questions: Questions,
     pub(crate) lock_timeout: Duration,
-    /// For packages whose names hold their digests, when there is no record of them.
-    pub(crate) parts: PartsSettings,
 }
 
 impl RemoveSettings {
-    pub(crate) fn resolve(args: &RemoveArgs, global: GlobalSettings) -> anyhow::Result<Self> {
+    pub(crate) fn resolve(args: &RemoveArgs, global: GlobalSettings) -> Self {
         let RemoveArgs { lock } = args;
-        // As a deploy without flags packs.
-        let build = BuildArgs {
-            shim: None,
-            onnxruntime: None,
-            offline: false,
-        };
-        Ok(Self {
-            parts: PartsSettings::of_build(build, &global.manifest)?,
+        Self {
             manifest: global.manifest,
             questions: global.questions,
-            lock_timeout: lock_timeout(&lock),
-        })
+            lock_timeout: lock_timeout(lock),
+        }
     }
 }
 

@@ -5,8 +5,6 @@
 mod deploy;
 mod emulate;
 mod init;
-#[cfg(target_os = "linux")]
-mod kills;
 mod process;
 mod project;
 

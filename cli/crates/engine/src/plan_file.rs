@@ -119,7 +119,6 @@ pub(crate) fn request(plan: &Plan) -> Request {
         } else {
             DriftPolicy::PutRight
         },
-        suspects: Vec::new(),
     }
 }
 

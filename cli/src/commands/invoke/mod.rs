@@ -2,7 +2,7 @@
 
 mod deployed;
 mod local;
-pub(super) mod request;
+mod request;
 
 use serde_json::Value as Json;
 

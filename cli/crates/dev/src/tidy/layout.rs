@@ -29,7 +29,6 @@ const CLOUD_FILES_TO_COME: &[&str] = &[
     "errors",
     "kinds",
     "lower",
-    "rights",
     "session",
 ];
 
