@@ -130,7 +130,9 @@ fn a_package_that_is_too_large_for_a_cloud_is_refused_with_advice() {
         .mlfn(["package"])
         .run()
         .code(1)
-        .stderr_has("`net` is too large for aws: `direct zip` takes files of 250 MiB, and this is 4")
+        .stderr_has(
+            "`net` is too large for aws: `direct zip` takes files of 250 MiB, and this is 4",
+        )
         .stderr_has(" MiB over it. ")
         .stderr_has("The model is 260.1 MiB of it: make it smaller (float16 weights halve it")
         .stderr_has("or choose a provider or engine that takes more");
