@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use mlfn_core::{Artifact, Purpose, Route, Severity};
+use mlfn_engine::EngineError;
 use mlfn_engine::state::{self, State};
 use mlfn_package::Built;
 
@@ -77,14 +78,14 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes what only `before` needed, the record of earlier deployments; and the record itself if
-/// nothing is deployed any more. What others deploy at this moment is not touched.
+/// Removes what only `before` needed, the record of earlier deployments, and not `after`; and the
+/// record itself if nothing is deployed any more. What others deploy at this moment is not touched.
 pub(crate) fn sweep(
     checked: &Checked,
-    before: Option<&State>,
+    (before, after): (Option<&State>, Option<&State>),
     purpose: Purpose,
 ) -> anyhow::Result<()> {
-    if purpose == Purpose::Remove {
+    if purpose == Purpose::Remove && checked.bucket().is_none() {
         checked.forget()?;
         if !checked.own_folder().join("state").exists() {
             // Nothing is deployed anywhere; what is left is of plans that nobody applied.
@@ -95,8 +96,10 @@ pub(crate) fn sweep(
         return Ok(());
     };
     let mut unused = archives(before);
-    for state in states(&checked.own_folder().join("state"))? {
-        for archive in archives(&state) {
+    // The record of this stage may lie in a bucket; those of the others on this machine do not.
+    let others = states(&checked.own_folder().join("state"))?;
+    for state in others.iter().chain(after) {
+        for archive in archives(state) {
             unused.remove(&archive);
         }
     }
@@ -105,6 +108,19 @@ pub(crate) fn sweep(
     }
     remove_if_empty(&checked.release_folder())?;
     Ok(())
+}
+
+/// The error of a rollback: packages stay on the machine that they were deployed from.
+pub(crate) fn elsewhere(error: anyhow::Error, checked: &Checked) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(EngineError::File { path, .. }) if !checked.folder.join(path).exists() => {
+            let message = format!("`{path}`, which that deployment was made of, is not here");
+            let hint = "roll back on the machine that deployed it, or check out what was deployed \
+                        and deploy it again";
+            CommandError::failure(message).hint(hint).into()
+        }
+        _ => error,
+    }
 }
 
 /// The files of all deployments that are remembered, relative to the manifest's folder.

@@ -6,6 +6,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use mlfn_core::Seconds;
+use mlfn_emulator::CpuShare;
 
 /// Machine-learning models on AWS Lambda, Azure Functions and Google Cloud from one file
 #[derive(Debug, Parser)]
@@ -51,6 +52,16 @@ pub(crate) struct GlobalArgs {
     #[arg(long = "param", global = true, env = "MLFN_PARAM", hide_env = true)]
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) params: Vec<String>,
+    /// Where the record of what is deployed lies, instead of the manifest's place: s3://bucket/folder,
+    /// az://account/container/folder or gs://bucket/folder
+    #[arg(
+        long,
+        global = true,
+        env = "MLFN_STATE",
+        hide_env = true,
+        value_name = "URL"
+    )]
+    pub(crate) state: Option<String>,
     /// Where it runs, instead of the manifest's: aws, azure, gcp, or local for this machine
     #[arg(
         long,
@@ -103,6 +114,8 @@ pub(crate) enum Command {
     #[command(visible_alias = "outputs")]
     Info(InfoArgs),
     Logs(LogsArgs),
+    Queue(QueueArgs),
+    Topic(TopicArgs),
     #[command(visible_alias = "dev")]
     Emulate(EmulateArgs),
     Rollback(RollbackArgs),
@@ -220,6 +233,9 @@ pub(crate) struct PlanArgs {
     /// Exit with 2 if something would be changed
     #[arg(long, env = "MLFN_DETAILED_EXITCODE", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) detailed_exitcode: bool,
+    /// Print what the deployer must be allowed, as a policy of the cloud, instead of the plan
+    #[arg(long, env = "MLFN_POLICY", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) policy: bool,
     #[command(flatten)]
     pub(crate) drift: DriftArgs,
     #[command(flatten)]
@@ -270,6 +286,16 @@ pub(crate) struct EmulateArgs {
     /// The port [default: any]
     #[arg(long, env = "MLFN_PORT", hide_env = true, value_name = "NUMBER")]
     pub(crate) port: Option<u16>,
+    /// How much of a processor each instance gets: `lambda` for what goes with its memory there
+    /// (1769 MB: one processor), a number such as 0.5, or `off`
+    #[arg(
+        long,
+        env = "MLFN_CPU_SHARE",
+        hide_env = true,
+        value_name = "SHARE",
+        default_value = "off"
+    )]
+    pub(crate) cpu_share: CpuShare,
     #[command(flatten)]
     pub(crate) build: BuildArgs,
 }
@@ -288,6 +314,110 @@ pub(crate) struct LogsArgs {
     /// Only lines that contain this text
     #[arg(long, env = "MLFN_FILTER", hide_env = true, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
+}
+
+/// Send messages to queues of the local cloud, and look at them
+#[derive(Debug, Args)]
+pub(crate) struct QueueArgs {
+    #[command(flatten)]
+    pub(crate) place: CloudArgs,
+    #[command(subcommand)]
+    pub(crate) command: QueueCommand,
+}
+
+/// What can be done with queues.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// Send a message
+    Send {
+        /// The queue, by its name in the manifest or in the cloud
+        queue: String,
+        #[command(flatten)]
+        message: MessageArgs,
+    },
+    /// List the queues, and how many messages each has
+    List,
+    /// Show the oldest messages, which stay where they are
+    Peek {
+        /// The queue, by its name in the manifest or in the cloud
+        queue: String,
+        /// Those that were tried too often, instead
+        #[arg(long, env = "MLFN_DEAD", hide_env = true, value_parser = FalseyValueParser::new())]
+        dead: bool,
+        /// How many
+        #[arg(
+            short = 'n',
+            long,
+            env = "MLFN_MOST",
+            hide_env = true,
+            value_name = "NUMBER"
+        )]
+        #[arg(default_value = "10")]
+        most: u32,
+    },
+    /// Remove all messages
+    Purge {
+        /// The queue, by its name in the manifest or in the cloud
+        queue: String,
+        /// Those that were tried too often, instead
+        #[arg(long, env = "MLFN_DEAD", hide_env = true, value_parser = FalseyValueParser::new())]
+        dead: bool,
+    },
+}
+
+/// Publish messages to topics of the local cloud
+#[derive(Debug, Args)]
+pub(crate) struct TopicArgs {
+    #[command(flatten)]
+    pub(crate) place: CloudArgs,
+    #[command(subcommand)]
+    pub(crate) command: TopicCommand,
+}
+
+/// What can be done with topics.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopicCommand {
+    /// Publish a message
+    Publish {
+        /// The topic, by its name in the manifest or in the cloud
+        topic: String,
+        #[command(flatten)]
+        message: MessageArgs,
+    },
+    /// List the topics
+    List,
+}
+
+/// Which local cloud is meant.
+#[derive(Debug, Args)]
+pub(crate) struct CloudArgs {
+    /// The address that `mlfn emulate` shows [default: that of what is deployed]
+    #[arg(
+        long,
+        global = true,
+        env = "MLFN_URL",
+        hide_env = true,
+        value_name = "URL"
+    )]
+    pub(crate) url: Option<String>,
+}
+
+/// Where a message comes from.
+#[derive(Debug, Args)]
+pub(crate) struct MessageArgs {
+    /// The message [default: stdin, else the example of the model that gets it]
+    #[arg(
+        short,
+        long,
+        env = "MLFN_DATA",
+        hide_env = true,
+        value_name = "TEXT",
+        conflicts_with = "path"
+    )]
+    pub(crate) data: Option<String>,
+    /// A file that holds the message; `-` is stdin
+    #[arg(short, long, env = "MLFN_PATH", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) path: Option<PathBuf>,
 }
 
 /// Bring an earlier deployment back, models included
@@ -346,6 +476,16 @@ pub(crate) enum InvocationType {
     /// See whether one may call it
     #[value(name = "DryRun")]
     DryRun,
+}
+
+impl From<InvocationType> for mlfn_core::InvocationKind {
+    fn from(kind: InvocationType) -> Self {
+        match kind {
+            InvocationType::RequestResponse => Self::RequestResponse,
+            InvocationType::Event => Self::Event,
+            InvocationType::DryRun => Self::DryRun,
+        }
+    }
 }
 
 /// What a package is made of besides the model.

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mlfn_core::{
-    Access, Artifact, FunctionRelease, PartKind, Plan, Purpose, Release, Resource, Session,
+    Access, Artifact, Cloud, FunctionRelease, PartKind, Plan, Purpose, Release, Resource, Session,
 };
 use mlfn_core::{Digest, KindSpec};
-use mlfn_engine::state::{LocalStore, LockPolicy, State};
+use mlfn_engine::state::{LockPolicy, State, StateStore};
 use mlfn_engine::{Cancel, DriftPolicy, Engine, Event, Freshness, Outcome, Request, Status};
 use mlfn_engine::{Settings, StepError, SystemHost};
 use mlfn_package::Formats;
@@ -23,6 +23,7 @@ use crate::printer::Printer;
 use crate::report::{Finished, Report};
 use crate::settings::{Environment, ManifestSettings, PartsSettings, Questions};
 use crate::shim;
+use crate::state_place;
 use crate::status::ExitStatus;
 use crate::stop::Stop;
 
@@ -122,7 +123,7 @@ pub(crate) struct Bench {
     pub(crate) checked: Checked,
     pub(crate) session: Box<dyn Session>,
     kinds: &'static [KindSpec],
-    store: LocalStore,
+    store: Box<dyn StateStore>,
     host: SystemHost,
     settings: Settings,
 }
@@ -134,19 +135,8 @@ impl Bench {
         environment: Environment,
         lock_timeout: Duration,
     ) -> anyhow::Result<Self> {
-        let service = &checked.service;
         let cloud = local::cloud(&checked)?;
-        let access = Access {
-            service: service.name.clone(),
-            stage: service.stage.clone(),
-            region: service.region.clone(),
-            profile: None,
-            endpoint: None,
-            tags: service.tags.clone(),
-        };
-        let session = cloud.connect(&access).await;
-        let session =
-            session.with_context(|| format!("cannot connect to {}", checked.place_name()))?;
+        let session = connect(&*cloud, &checked).await?;
         let settings = Settings {
             lock: LockPolicy {
                 patience: lock_timeout,
@@ -156,9 +146,10 @@ impl Bench {
             holder: holder(environment),
             ..Settings::default()
         };
+        let store = state_place::store(&checked).await?;
         Ok(Self {
             kinds: cloud.kinds(),
-            store: checked.state_store(),
+            store,
             host: SystemHost::new(),
             checked,
             session,
@@ -177,12 +168,34 @@ impl Bench {
             stage: &self.checked.service.stage,
             session: &*self.session,
             kinds: self.kinds,
-            store: &self.store,
+            store: &*self.store,
             host: &self.host,
             events,
             cancel,
             settings: self.settings.clone(),
         }
+    }
+}
+
+/// Connects to the cloud of a service.
+pub(crate) async fn connect(
+    cloud: &dyn Cloud,
+    checked: &Checked,
+) -> anyhow::Result<Box<dyn Session>> {
+    let session = cloud.connect(&access(checked)).await;
+    session.with_context(|| format!("cannot connect to {}", checked.place_name()))
+}
+
+/// What a cloud asks about the service before it connects.
+pub(crate) fn access(checked: &Checked) -> Access {
+    let service = &checked.service;
+    Access {
+        service: service.name.clone(),
+        stage: service.stage.clone(),
+        region: service.region.clone(),
+        profile: None,
+        endpoint: None,
+        tags: service.tags.clone(),
     }
 }
 
@@ -232,8 +245,14 @@ impl Job<'_> {
         if status != ExitStatus::Ok {
             return Ok(status);
         }
-        archives::sweep(checked, before, purpose)
-            .context("everything is done, but for the removal of files that are not needed")?;
+        let done = "everything is done, but for the removal of files that are not needed";
+        if checked.local && purpose == Purpose::Remove {
+            // An earlier removal may have been killed when nothing was left but files.
+            local::clear(checked).await.context(done)?;
+        }
+        let after = self.quietly().state().await.context(done)?;
+        let states = (before, after.as_ref());
+        archives::sweep(checked, states, purpose).context(done)?;
         // A deploy without changes may find that the process that answered has ended.
         if checked.local && purpose != Purpose::Remove {
             local::wake(checked).await?;
@@ -339,4 +358,28 @@ pub(crate) async fn prepared(
 ) -> anyhow::Result<Option<Prepared>> {
     let prepare = move || prepare((&manifest, &parts), keep, &*report, printer);
     tokio::task::spawn_blocking(prepare).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_says_how_a_deploy_ended() {
+        #[track_caller]
+        fn check(status: Status, expected: ExitStatus) {
+            let outcome = Outcome {
+                status,
+                done: Vec::new(),
+                failed: Vec::new(),
+                not_tried: Vec::new(),
+                deployment: None,
+            };
+            assert_eq!(super::status(&outcome), expected);
+        }
+        check(Status::Complete, ExitStatus::Ok);
+        check(Status::Interrupted, ExitStatus::Interrupted);
+        check(Status::LockLost, ExitStatus::Locked);
+        check(Status::Failed, ExitStatus::Partial);
+    }
 }

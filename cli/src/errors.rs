@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use mlfn_core::{Failure, ProviderError};
 use mlfn_engine::plan_file::PlanFileError;
-use mlfn_engine::state::LockError;
+use mlfn_engine::state::{LockError, StoreError};
 use mlfn_engine::{EngineError, StateError};
 use mlfn_manifest::LoadError;
 use mlfn_model::ModelError;
@@ -56,6 +56,7 @@ pub(crate) fn status(error: &anyhow::Error) -> ExitStatus {
         let own = cause.downcast_ref().map(|own: &CommandError| own.status);
         own.or_else(|| cause.downcast_ref().and_then(of_engine))
             .or_else(|| cause.downcast_ref().and_then(of_lock))
+            .or_else(|| cause.downcast_ref().and_then(of_store))
             .or_else(|| cause.downcast_ref().and_then(of_provider))
     };
     error.chain().find_map(known).unwrap_or(ExitStatus::Failure)
@@ -64,12 +65,22 @@ pub(crate) fn status(error: &anyhow::Error) -> ExitStatus {
 fn of_engine(error: &EngineError) -> Option<ExitStatus> {
     match error {
         EngineError::Lock(error) => of_lock(error),
+        EngineError::State(StateError::Store(error)) => of_store(error),
         error => error.provider().and_then(of_provider),
     }
 }
 
 fn of_lock(error: &LockError) -> Option<ExitStatus> {
-    matches!(error, LockError::Held { .. }).then_some(ExitStatus::Locked)
+    match error {
+        LockError::Held { .. } => Some(ExitStatus::Locked),
+        LockError::Store(error) => of_store(error),
+        LockError::Lost { .. } | LockError::Corrupt { .. } => None,
+    }
+}
+
+/// Of a bucket that refuses.
+fn of_store(error: &StoreError) -> Option<ExitStatus> {
+    matches!(error, StoreError::Denied { .. }).then_some(ExitStatus::Unauthorized)
 }
 
 /// Of what a cloud refused.
@@ -91,10 +102,8 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
             .or_else(|| cause.downcast_ref().and_then(EngineError::hint))
             .or_else(|| cause.downcast_ref().and_then(StateError::hint))
             .or_else(|| cause.downcast_ref().and_then(ProviderError::hint))
-            .or_else(|| {
-                let hint = cause.downcast_ref().and_then(LockError::hint);
-                hint.map(str::to_owned)
-            })
+            .or_else(|| cause.downcast_ref().and_then(LockError::hint))
+            .or_else(|| cause.downcast_ref().and_then(StoreError::hint))
             .or_else(|| {
                 let hint = cause.downcast_ref().map(PlanFileError::hint);
                 hint.map(str::to_owned)

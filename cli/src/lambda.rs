@@ -10,31 +10,11 @@ use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use mlfn_core::{Answer, Invocation, InvocationKind};
 use tokio::net::TcpStream;
 
-use crate::settings::InvocationType;
-
-/// What is asked of a function.
-#[derive(Debug)]
-pub(crate) struct Ask {
-    /// Its name in the cloud, perhaps with `:alias`.
-    pub(crate) function: String,
-    pub(crate) kind: InvocationType,
-    pub(crate) payload: Vec<u8>,
-}
-
-/// What a function answered.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) body: Bytes,
-    /// Whether the function failed; the body says how.
-    pub(crate) failed: bool,
-    /// The end of its log.
-    pub(crate) log: String,
-}
-
 /// Asks the local cloud at `url`.
-pub(crate) async fn invoke(url: &str, ask: Ask) -> anyhow::Result<Answer> {
+pub(crate) async fn invoke(url: &str, ask: Invocation) -> anyhow::Result<Answer> {
     let place = url.strip_prefix("http://").unwrap_or(url);
     let response = send(place, ask).await;
     let response = response.with_context(|| format!("no answer from the local cloud at {url}"))?;
@@ -50,11 +30,11 @@ pub(crate) async fn invoke(url: &str, ask: Ask) -> anyhow::Result<Answer> {
     Ok(Answer {
         failed: refused || failed.is_some(),
         log: String::from_utf8_lossy(&log.unwrap_or_default()).into_owned(),
-        body: response.into_body(),
+        body: response.into_body().into(),
     })
 }
 
-async fn send(place: &str, ask: Ask) -> anyhow::Result<Response<Bytes>> {
+async fn send(place: &str, ask: Invocation) -> anyhow::Result<Response<Bytes>> {
     let request = Request::post(format!(
         "/2015-03-31/functions/{}/invocations",
         ask.function
@@ -73,10 +53,10 @@ async fn send(place: &str, ask: Ask) -> anyhow::Result<Response<Bytes>> {
     Ok(Response::from_parts(head, body))
 }
 
-fn name(kind: InvocationType) -> &'static str {
+fn name(kind: InvocationKind) -> &'static str {
     match kind {
-        InvocationType::RequestResponse => "RequestResponse",
-        InvocationType::Event => "Event",
-        InvocationType::DryRun => "DryRun",
+        InvocationKind::RequestResponse => "RequestResponse",
+        InvocationKind::Event => "Event",
+        InvocationKind::DryRun => "DryRun",
     }
 }

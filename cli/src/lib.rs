@@ -26,9 +26,11 @@ mod report;
 mod scaffold;
 mod settings;
 mod shim;
+mod state_place;
 mod status;
 mod stop;
 mod tensor_file;
+mod unrecorded;
 
 use std::process::ExitCode;
 
@@ -43,8 +45,8 @@ use crate::report::Report;
 use crate::settings::{
     CompletionSettings, DeploySettings, DoctorSettings, EmulateSettings, Environment,
     GlobalSettings, InfoSettings, InitSettings, InspectSettings, InvokeSettings,
-    LocalCloudSettings, LogsSettings, PackageSettings, PlanSettings, RemoveSettings,
-    RollbackSettings, StateSettings, UserFile, ValidateSettings,
+    LocalCloudSettings, LogsSettings, PackageSettings, PlanSettings, QueueSettings, RemoveSettings,
+    RollbackSettings, StateSettings, TopicSettings, UserFile, ValidateSettings,
 };
 use crate::stop::Stop;
 
@@ -160,8 +162,8 @@ async fn dispatch(
             commands::rollback::rollback(settings, &*report, printer, stop).await
         }
         Command::Remove(args) => {
-            let settings = RemoveSettings::resolve(&args, global);
-            commands::remove::remove(settings, &*report, printer, stop).await
+            let settings = RemoveSettings::resolve(&args, global)?;
+            commands::remove::remove(settings, report, printer, stop).await
         }
         Command::Invoke(args) => {
             let settings = InvokeSettings::resolve(args, global)?;
@@ -174,6 +176,14 @@ async fn dispatch(
         Command::Logs(args) => {
             let settings = LogsSettings::resolve(args, global);
             commands::logs::logs(settings, &*report).await
+        }
+        Command::Queue(args) => {
+            let settings = QueueSettings::resolve(args, global);
+            commands::queue::queue(settings, &*report, printer).await
+        }
+        Command::Topic(args) => {
+            let settings = TopicSettings::resolve(args, global);
+            commands::topic::topic(settings, &*report, printer).await
         }
         Command::LocalCloud(args) => {
             let settings = LocalCloudSettings::resolve(&args, &global);
@@ -232,6 +242,8 @@ fn dispatch_blocking(
         | Command::Invoke(_)
         | Command::LocalCloud(_)
         | Command::Logs(_)
+        | Command::Queue(_)
+        | Command::Topic(_)
         | Command::Emulate(_)
         | Command::State(_) => Ok(ExitStatus::Ok),
     }

@@ -29,6 +29,12 @@ pub(crate) async fn wake(checked: &Checked) -> anyhow::Result<()> {
     woken.context("the local cloud does not run")
 }
 
+/// Removes what is left of the local cloud, if nothing is deployed in it.
+pub(crate) async fn clear(checked: &Checked) -> anyhow::Result<()> {
+    let cleared = twin(checked)?.clear().await;
+    cleared.context("the local cloud does not end")
+}
+
 fn twin(checked: &Checked) -> anyhow::Result<Local> {
     let name = checked.service.provider;
     let folder = folder(checked)?;

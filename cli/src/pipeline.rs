@@ -2,11 +2,12 @@
 //! package its functions.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use mlfn_core::{Diagnostic, Function, Provider, Service};
+use mlfn_core::{BucketUrl, Diagnostic, FieldPath, Function, Provider, Service};
 use mlfn_engine::state::LocalStore;
 use mlfn_manifest::{LoadOptions, Source};
 use mlfn_onnxruntime::{Candidate, Options, Platform, Progress};
@@ -18,7 +19,7 @@ use crate::errors::{CommandError, nearest};
 use crate::printer::Printer;
 use crate::registry;
 use crate::report::Report;
-use crate::settings::{LOCAL, ManifestSettings, PartsSettings, Target};
+use crate::settings::{Environment, LOCAL, ManifestSettings, PartsSettings, Target};
 use crate::shim::ShimPlace;
 
 /// A manifest, and everything that is wrong with it.
@@ -27,6 +28,8 @@ pub(crate) struct Verdict {
     pub(crate) service: Option<Service>,
     /// Whether this machine stands for the cloud.
     pub(crate) local: bool,
+    /// The bucket that the state lies in, if it does.
+    state: Option<BucketUrl>,
     /// What is wrong with it, and what may be.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Its text.
@@ -56,6 +59,10 @@ pub(crate) struct Checked {
     pub(crate) provider: &'static dyn Provider,
     /// Whether this machine stands for the cloud.
     pub(crate) local: bool,
+    /// The bucket that the state lies in, if it does.
+    pub(crate) state: Option<BucketUrl>,
+    /// The variables.
+    pub(crate) environment: Environment,
     /// What has to be typed after a verb to mean the same.
     pub(crate) flags: String,
     pub(crate) source: Source,
@@ -81,26 +88,46 @@ pub(crate) fn judge(settings: &ManifestSettings) -> anyhow::Result<Verdict> {
         params: settings.params.clone(),
         environment: &|name| settings.environment.get(name),
     })?;
+    let state = settings.state.clone().or(loaded.state);
     let mut diagnostics = loaded.diagnostics;
-    let service = loaded
-        .service
-        .map(|service| with_default_region(service, settings));
+    let complete = |service| with_default_region(service, settings);
+    let (service, partial) = (loaded.service.map(complete), loaded.partial.map(complete));
     let Target { cloud, local } = settings.target;
     // Who names a cloud on the command line does not mean the manifest's place.
     let local = local || (loaded.local && cloud.is_none());
-    if let Some(service) = &service {
-        diagnostics.extend(registry::provider(service.provider).check(service));
+    if let Some(known) = service.as_ref().or(partial.as_ref()) {
+        let mut found = registry::provider(known.provider).check(known);
         if local {
-            diagnostics.extend(mlfn_emulator::not_imitated(service));
+            found.extend(mlfn_emulator::not_imitated(known));
         }
+        let wrong: BTreeSet<FieldPath> = diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.is_error())
+            .map(|diagnostic| diagnostic.at.clone())
+            .collect();
+        found.retain(|diagnostic| !follows(&diagnostic.at, &wrong));
+        diagnostics.extend(found);
     }
     Ok(Verdict {
         service,
         local,
+        state,
         diagnostics,
         source: loaded.source,
         folder: loaded.folder,
     })
+}
+
+/// Whether what is said about `at` may only be so because something else is `wrong`: itself, what it
+/// is part of, or which cloud is meant.
+fn follows(at: &FieldPath, wrong: &BTreeSet<FieldPath>) -> bool {
+    let provider = FieldPath::root().key("provider");
+    let around = |at: &FieldPath| std::iter::successors(Some(at.clone()), FieldPath::parent);
+    let mut inside = around(at).filter(|path| *path != FieldPath::root());
+    inside.any(|path| wrong.contains(&path))
+        || wrong
+            .iter()
+            .any(|path| around(path).any(|path| path == provider))
 }
 
 /// Reads and checks the manifest, and shows what is wrong; none if that is an error.
@@ -116,6 +143,8 @@ pub(crate) fn check(
     Ok(verdict.service.map(|service| Checked {
         provider: registry::provider(service.provider),
         local: verdict.local,
+        state: verdict.state,
+        environment: settings.environment,
         flags: settings.flags(),
         service,
         source: verdict.source,
@@ -168,8 +197,14 @@ impl Checked {
         self.own_folder().join("package")
     }
 
-    /// Where the record of what is deployed lies: each place and stage has its own.
-    pub(crate) fn state_store(&self) -> LocalStore {
+    /// The bucket that the record of what is deployed lies in. What is on this machine means nothing
+    /// to others.
+    pub(crate) fn bucket(&self) -> Option<&BucketUrl> {
+        self.state.as_ref().filter(|_| !self.local)
+    }
+
+    /// Where the record lies if it is in no bucket: each place and stage has its own.
+    pub(crate) fn local_store(&self) -> LocalStore {
         LocalStore::new(self.state_folder())
     }
 

@@ -1,5 +1,7 @@
 //! The clouds that there are. No other file names them all.
 
+/// AWS's own search for credentials, for records in its buckets.
+pub(crate) use mlfn_aws::{Chain, Keys};
 use mlfn_core::{Cloud, Provider, ProviderName};
 use mlfn_emulator::Like;
 
@@ -16,6 +18,9 @@ pub(crate) fn provider(name: ProviderName) -> &'static dyn Provider {
 
 /// The provider of that name if it can deploy.
 pub(crate) fn cloud(name: ProviderName) -> Result<Box<dyn Cloud>, CommandError> {
+    if name == ProviderName::Aws {
+        return Ok(Box::new(mlfn_aws::Aws));
+    }
     let message = format!("this version of mlfn cannot deploy to {name} yet");
     let hint = "add `--provider local` to deploy to this machine";
     Err(CommandError::failure(message).hint(hint))

@@ -6,6 +6,7 @@
 
 mod deploy;
 mod environment;
+mod events;
 mod invoke;
 mod user_file;
 
@@ -15,13 +16,14 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
-use mlfn_core::{ProviderName, StageName};
+use mlfn_core::{BucketUrl, BucketUrlError, ProviderName, StageName};
 
 pub(crate) use self::deploy::{
     DeploySettings, EmulateSettings, How, InfoSettings, LocalCloudSettings, LogsSettings,
     PlanSettings, RemoveSettings, RollbackSettings, StateSettings,
 };
 pub(crate) use self::environment::Environment;
+pub(crate) use self::events::{QueueAction, QueueSettings, TopicAction, TopicSettings};
 pub(crate) use self::invoke::{InputSource, InvocationType, InvokeSettings, RequestSource};
 pub(crate) use self::user_file::UserFile;
 
@@ -35,6 +37,9 @@ use crate::shim::ShimSource;
 
 /// The stage unless somebody says otherwise.
 const DEFAULT_STAGE: &str = "dev";
+
+/// The variable that stands for `--param`.
+const PARAM: &str = "MLFN_PARAM";
 
 /// The provider that is this machine.
 pub(crate) const LOCAL: &str = "local";
@@ -78,6 +83,8 @@ pub(crate) struct ManifestSettings {
     pub(crate) target: Target,
     /// Instead of the manifest's.
     pub(crate) region: Option<String>,
+    /// The bucket that the state lies in, instead of the manifest's place.
+    pub(crate) state: Option<BucketUrl>,
     /// Where the manifest and the flags name no region.
     pub(crate) default_regions: BTreeMap<ProviderName, String>,
     /// Values of `${param:..}`.
@@ -141,6 +148,9 @@ impl ManifestSettings {
         if let Some(region) = &self.region {
             add("-r", region);
         }
+        if let Some(state) = &self.state {
+            add("--state", &state.to_string());
+        }
         for (key, value) in &self.params {
             add("--param", &format!("{key}={value}"));
         }
@@ -170,6 +180,7 @@ impl GlobalSettings {
             stage,
             region,
             params,
+            state,
             provider,
             imitate,
             json,
@@ -190,11 +201,9 @@ impl GlobalSettings {
                 stage: parse_stage(stage.or(user.stage))?,
                 target: Target::resolve(provider.as_deref(), imitate.as_deref())?,
                 region,
+                state: state.as_deref().map(parse_state).transpose()?,
                 default_regions: user.region,
-                params: params
-                    .iter()
-                    .map(|text| parse_param(text))
-                    .collect::<Result<_, _>>()?,
+                params: parse_params(&params, environment.get(PARAM))?,
                 environment,
             },
         })
@@ -410,6 +419,28 @@ fn parse_cloud(name: &str) -> Result<ProviderName, CommandError> {
     name.parse().map_err(CommandError::usage)
 }
 
+/// The parameters of the flags over those of the variable, in which several may stand. Where there
+/// are no flags, clap has put the variable there as it is.
+fn parse_params(
+    flags: &[String],
+    variable: Option<String>,
+) -> Result<BTreeMap<String, String>, CommandError> {
+    let variable = variable.unwrap_or_default();
+    let several = variable.split([';', '\n']).map(str::trim);
+    let several = several.filter(|text| !text.is_empty());
+    let own = flags.iter().filter(|flag| **flag != variable);
+    several
+        .chain(own.map(String::as_str))
+        .map(parse_param)
+        .collect()
+}
+
+fn parse_state(url: &str) -> Result<BucketUrl, CommandError> {
+    url.parse().map_err(|error: BucketUrlError| {
+        CommandError::usage(format!("`--state {url}`: {error}")).hint(error.help())
+    })
+}
+
 fn parse_param(text: &str) -> Result<(String, String), CommandError> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -470,6 +501,10 @@ mod tests {
             "`ibm` is not a provider; use `aws`, `azure`, `gcp` or `local`",
         );
         check_error(
+            &["--state", "gcs://states"],
+            "`--state gcs://states`: `gcs://` is no place for state",
+        );
+        check_error(
             &["--param", "alpha"],
             "`--param alpha` has no key and value; write `--param key=value`",
         );
@@ -509,6 +544,26 @@ mod tests {
         let settings = global(&words, "{}").expect("resolves").manifest;
         let expected = r" -c 'my file.yaml' -s prod --param 'a=it'\''s'";
         assert_eq!(settings.flags(), expected);
+    }
+
+    #[test]
+    fn a_variable_may_hold_several_parameters_and_flags_win() {
+        #[track_caller]
+        fn check(flags: &[&str], variable: &str, expected: &[(&str, &str)]) {
+            let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+            let found = parse_params(&flags, Some(variable.to_owned())).expect("reads");
+            let found: Vec<(&str, &str)> = found.iter().map(|(k, v)| (&**k, &**v)).collect();
+            assert_eq!(found, expected);
+        }
+        check(&["a=1;b=2"], "a=1;b=2", &[("a", "1"), ("b", "2")]);
+        check(&[], "a=1\n b=x=y\n\n", &[("a", "1"), ("b", "x=y")]);
+        check(
+            &["b=3", "c=4;5"],
+            "a=1;b=2;",
+            &[("a", "1"), ("b", "3"), ("c", "4;5")],
+        );
+        check(&["a=1"], "", &[("a", "1")]);
+        assert!(parse_params(&[], Some("a=1;b".to_owned())).is_err());
     }
 
     #[test]

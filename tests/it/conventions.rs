@@ -3,11 +3,11 @@
 use std::process::Command;
 
 use mlfn_core::{Digest, ProviderName};
+use mlfn_testkit::python::{self, output};
 use serde_json::Value as Json;
 
 use crate::support::mlfn::{Output, Project};
 use crate::support::place::repository;
-use crate::support::python::{output, python};
 
 #[test]
 fn with_json_short_verbs_write_one_document_to_stdout() {
@@ -113,7 +113,7 @@ fn completion_scripts_are_accepted_by_their_shell() {
 /// What a run at a terminal writes. Python's pseudo-terminal is the terminal.
 fn at_a_terminal(project: &Project, environment: &[(&str, &str)]) -> String {
     let script = repository().join("tests/it/support/terminal.py");
-    let mut command = Command::new(&python().executable);
+    let mut command = Command::new(python::interpreter());
     command
         .arg(script)
         .args([env!("CARGO_BIN_EXE_mlfn-under-test"), "validate"])

@@ -4,15 +4,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use mlfn_core::ProviderName;
+use mlfn_testkit::python::{self, Packages, output};
+use mlfn_testkit::servers::{Ready, Server};
 use serde_json::{Value as Json, json};
-use tokio::process::Command;
 
-use crate::support::foreign::Server;
 use crate::support::golden::{Golden, difference};
 use crate::support::http::{Answer, post, send};
 use crate::support::mlfn::Project;
 use crate::support::place::repository;
-use crate::support::python::{output, python};
 use crate::support::unpacked::Unpacked;
 
 /// How the shim gets to run before the framework does.
@@ -25,17 +24,17 @@ enum Launch {
 }
 
 /// Starts the container's command as the buildpack of Python functions does.
-async fn start(package: &Unpacked, launch: Launch) -> Server {
+fn start(package: &Unpacked, launch: Launch) -> Server {
     let root = package.root();
     let mut path = match launch {
         Launch::EarlyByPath => vec![root.to_owned()],
         Launch::ByMain => vec![],
     };
-    path.push(python().packages.clone());
-    let command = |[port]: [u16; 1]| {
-        let mut command = Command::new(&python().executable);
+    path.push(Packages::Google.folder().to_owned());
+    let program = python::interpreter();
+    Server::start(program, Ready::Listening, |command, [port]: [u16; 1]| {
         command
-            .arg(python().packages.join("bin/functions-framework"))
+            .arg(Packages::Google.folder().join("bin/functions-framework"))
             .current_dir(root)
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -48,9 +47,7 @@ async fn start(package: &Unpacked, launch: Launch) -> Server {
             .env("K_REVISION", "iris-dev-classifier-00001-abc")
             .env("FUNCTION_TARGET", "handler")
             .env("FUNCTION_SIGNATURE_TYPE", "http");
-        command
-    };
-    Server::start(command).await
+    })
 }
 
 fn join(path: &[PathBuf]) -> OsString {
@@ -66,7 +63,7 @@ async fn predictions_are_those_of_scikit_learn_however_it_is_launched() {
     let package = iris();
     let golden = Golden::of("iris");
     for launch in [Launch::EarlyByPath, Launch::ByMain] {
-        let server = start(&package, launch).await;
+        let server = start(&package, launch);
         assert_is_shim(&server);
         for case in &golden.cases {
             let answer = post(server.port, "/", &case.request).await;
@@ -74,7 +71,7 @@ async fn predictions_are_those_of_scikit_learn_however_it_is_launched() {
             let difference = difference(&answer.json(), &case.response, golden.tolerance);
             assert_eq!(difference, None, "{}", case.name);
         }
-        let (log, code) = server.stop().await;
+        let (log, code) = server.stop();
         assert_eq!(code, Some(0), "SIGTERM ends it cleanly\n{log}");
     }
 }
@@ -97,7 +94,7 @@ fn assert_is_shim(server: &Server) {
 #[tokio::test]
 async fn a_bad_request_is_a_4xx_and_the_next_one_works() {
     let package = iris();
-    let server = start(&package, Launch::EarlyByPath).await;
+    let server = start(&package, Launch::EarlyByPath);
     let answer = post(server.port, "/", &json!({ "features": [1, 2, 3] })).await;
     assert_eq!(
         (answer.status, &answer.json()["error"]["code"]),
@@ -110,7 +107,7 @@ async fn a_bad_request_is_a_4xx_and_the_next_one_works() {
     )
     .await;
     assert_eq!(answer.json()["prediction"]["label"], "setosa");
-    server.stop().await;
+    server.stop();
 }
 
 #[tokio::test]
@@ -120,7 +117,7 @@ async fn the_executable_bit_may_get_lost_on_the_way() {
     let bootstrap = package.root().join("bootstrap");
     let plain = std::fs::Permissions::from_mode(0o644);
     fs_err::set_permissions(bootstrap, plain).expect("sets the mode");
-    let server = start(&package, Launch::EarlyByPath).await;
+    let server = start(&package, Launch::EarlyByPath);
     let answer = post(
         server.port,
         "/",
@@ -128,13 +125,13 @@ async fn the_executable_bit_may_get_lost_on_the_way() {
     )
     .await;
     assert_eq!(answer.json()["prediction"]["label"], "setosa");
-    server.stop().await;
+    server.stop();
 }
 
 /// Events as the `cloudevents` package makes them, in both modes: headers and body of each.
 fn cloud_events(data: &Json) -> Vec<(Vec<(String, String)>, String)> {
     let script = repository().join("tests/it/support/cloud_events.py");
-    let mut command = python().command();
+    let mut command = Packages::Google.command();
     command.arg(script).arg(data.to_string());
     serde_json::from_str(&output(&mut command)).expect("has this form")
 }
@@ -150,7 +147,7 @@ async fn send_event(server: &Server, headers: &[(String, String)], body: &str) -
 #[tokio::test]
 async fn cloud_events_are_answered_in_both_modes() {
     let package = iris();
-    let server = start(&package, Launch::EarlyByPath).await;
+    let server = start(&package, Launch::EarlyByPath);
     let request = json!({ "features": [5.1, 3.5, 1.4, 0.2] });
     let message = json!({
         "message": {
@@ -171,5 +168,5 @@ async fn cloud_events_are_answered_in_both_modes() {
             );
         }
     }
-    server.stop().await;
+    server.stop();
 }

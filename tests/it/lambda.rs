@@ -1,14 +1,13 @@
 //! The package for Lambda under AWS's own Runtime Interface Emulator.
 
 use mlfn_core::ProviderName;
+use mlfn_testkit::python;
+use mlfn_testkit::servers::{Ready, Server};
 use serde_json::{Value as Json, json};
-use tokio::process::Command;
 
-use crate::support::foreign::Server;
 use crate::support::golden::{Golden, difference};
 use crate::support::http::{Answer, post};
 use crate::support::mlfn::Project;
-use crate::support::python::python;
 use crate::support::unpacked::Unpacked;
 
 /// An execution environment. One request at a time: a second one crashes the emulator.
@@ -17,28 +16,29 @@ struct Environment {
 }
 
 impl Environment {
-    async fn of(package: &Unpacked) -> Self {
+    fn of(package: &Unpacked) -> Self {
         let root = package.root();
-        let command = |[port, api]: [u16; 2]| {
-            let mut command = Command::new(&python().rie);
-            command
-                .args(["--log-level", "info"])
-                .args([
-                    "--runtime-interface-emulator-address",
-                    &format!("127.0.0.1:{port}"),
-                ])
-                .args(["--runtime-api-address", &format!("127.0.0.1:{api}")])
-                .arg(root.join("bootstrap"))
-                .current_dir(root)
-                .env_clear()
-                .env("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin")
-                .env("LAMBDA_TASK_ROOT", root)
-                .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30");
-            command
-        };
-        Self {
-            server: Server::start(command).await,
-        }
+        let program = python::rie();
+        let server = Server::start(
+            program,
+            Ready::Listening,
+            |command, [port, api]: [u16; 2]| {
+                command
+                    .args(["--log-level", "info"])
+                    .args([
+                        "--runtime-interface-emulator-address",
+                        &format!("127.0.0.1:{port}"),
+                    ])
+                    .args(["--runtime-api-address", &format!("127.0.0.1:{api}")])
+                    .arg(root.join("bootstrap"))
+                    .current_dir(root)
+                    .env_clear()
+                    .env("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin")
+                    .env("LAMBDA_TASK_ROOT", root)
+                    .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30");
+            },
+        );
+        Self { server }
     }
 
     async fn invoke(&mut self, event: &Json) -> Answer {
@@ -51,8 +51,8 @@ impl Environment {
     }
 
     /// Returns the log.
-    async fn stop(self) -> String {
-        self.server.stop().await.0
+    fn stop(self) -> String {
+        self.server.stop().0
     }
 }
 
@@ -63,7 +63,7 @@ fn iris() -> Unpacked {
 #[tokio::test]
 async fn predictions_are_those_of_scikit_learn() {
     let package = iris();
-    let mut environment = Environment::of(&package).await;
+    let mut environment = Environment::of(&package);
     let golden = Golden::of("iris");
     for case in &golden.cases {
         let answer = environment.invoke(&case.request).await;
@@ -71,13 +71,13 @@ async fn predictions_are_those_of_scikit_learn() {
         let difference = difference(&answer.json(), &case.response, golden.tolerance);
         assert_eq!(difference, None, "{}", case.name);
     }
-    environment.stop().await;
+    environment.stop();
 }
 
 #[tokio::test]
 async fn a_bad_request_is_a_function_error_and_the_next_one_works() {
     let package = iris();
-    let mut environment = Environment::of(&package).await;
+    let mut environment = Environment::of(&package);
     let answer = environment
         .invoke(&json!({ "features": [1, 2, 3] }))
         .await
@@ -90,7 +90,7 @@ async fn a_bad_request_is_a_function_error_and_the_next_one_works() {
         .await
         .json();
     assert_eq!(answer["prediction"]["label"], "setosa");
-    environment.stop().await;
+    environment.stop();
 }
 
 /// A request as function URLs and HTTP APIs pass it on (payload format 2.0).
@@ -115,7 +115,7 @@ fn http_event(path: &str, body: &str, is_base64_encoded: bool) -> Json {
 #[tokio::test]
 async fn http_requests_in_their_envelope_get_http_answers() {
     let package = iris();
-    let mut environment = Environment::of(&package).await;
+    let mut environment = Environment::of(&package);
     let request = r#"{"features":[5.1,3.5,1.4,0.2]}"#;
     let base64 = "eyJmZWF0dXJlcyI6WzUuMSwzLjUsMS40LDAuMl19";
     for (body, is_base64_encoded) in [(request, false), (base64, true)] {
@@ -135,20 +135,20 @@ async fn http_requests_in_their_envelope_get_http_answers() {
         .await
         .json();
     assert_eq!(answer["statusCode"], 404, "{answer}");
-    environment.stop().await;
+    environment.stop();
 }
 
 #[tokio::test]
 async fn a_model_that_cannot_be_loaded_is_an_init_error() {
     let package = iris();
     fs_err::write(package.root().join("model/model.onnx"), "not a model").expect("writes");
-    let mut environment = Environment::of(&package).await;
+    let mut environment = Environment::of(&package);
     let answer = environment
         .invoke(&json!({ "features": [5.1, 3.5, 1.4, 0.2] }))
         .await;
     assert_eq!(answer.status, 502, "{}", answer.text());
     assert!(answer.json()["errorType"].is_string(), "{}", answer.text());
-    let log = environment.stop().await;
+    let log = environment.stop();
     assert!(
         log.contains("model.onnx"),
         "the log does not name the model:\n{log}"
@@ -158,13 +158,13 @@ async fn a_model_that_cannot_be_loaded_is_an_init_error() {
 #[tokio::test]
 async fn the_log_has_one_object_a_line_with_the_id_of_the_request() {
     let package = iris();
-    let mut environment = Environment::of(&package).await;
+    let mut environment = Environment::of(&package);
     for _ in 0..2 {
         environment
             .invoke(&json!({ "features": [5.1, 3.5, 1.4, 0.2] }))
             .await;
     }
-    let log = environment.stop().await;
+    let log = environment.stop();
     let ours = log.lines().filter(|line| line.starts_with('{'));
     let lines: Vec<Json> = ours
         .map(|line| serde_json::from_str(line).expect("is JSON"))

@@ -2,7 +2,9 @@
 //!
 //! - `examples`: every example on every platform, against scikit-learn's answers
 //! - `lambda`, `google`, `azure`: packages in the hands of the vendors' own programs
+//! - `boto3`: the local cloud in the hands of AWS's own client
 //! - `packages`: the same bytes everywhere
+//! - `queues`: from `mlfn queue send` to the model
 //! - `cache`: empty, warm and without a network
 //! - `scaffolds`: what `mlfn init` writes
 //! - `conventions`, `transcripts`: what the command line promises
@@ -14,12 +16,16 @@
 )]
 
 mod azure;
+mod boto3;
 mod cache;
 mod conventions;
 mod examples;
 mod google;
 mod lambda;
 mod packages;
+mod queues;
 mod scaffolds;
+mod state;
+mod storage;
 mod support;
 mod transcripts;

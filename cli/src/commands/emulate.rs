@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use mlfn_core::{Access, Address, Recorded, Resource, Session as _};
-use mlfn_emulator::{LocalCloud, LocalSession, LogReader};
+use mlfn_emulator::{CpuShare, Enforcement, LocalCloud, LocalSession, LogReader};
 use mlfn_engine::state::State;
 
 use crate::archives::Keep;
@@ -48,7 +48,15 @@ pub(crate) async fn emulate(
     let like = prepared.checked.service.provider;
     let mut options = local::options(folder.path(), like, source.manifest.environment);
     options.port = settings.port;
+    options.limits.cpu_share = settings.cpu_share;
     let cloud = LocalCloud::open(options).await?;
+    if settings.cpu_share != CpuShare::Off
+        && let Enforcement::Watch(reason) = cloud.emulator().enforcement()
+    {
+        let how =
+            "processor time is shared out by stopping instances, as the kernel does not do it";
+        printer.note(&format!("{how} here: {reason}"));
+    }
     let server = Server {
         cloud,
         source,

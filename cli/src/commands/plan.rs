@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use mlfn_core::Plan;
+use mlfn_core::{Plan, Session};
 use mlfn_engine::{Request, plan_file};
 
 use crate::archives::Keep;
 use crate::deployment::{self, Bench, Prepared};
+use crate::errors::CommandError;
 use crate::printer::Printer;
 use crate::report::Report;
 use crate::settings::PlanSettings;
@@ -49,11 +50,25 @@ pub(crate) async fn plan(
     if let Some(path) = &settings.out {
         save(&plan, path)?;
     }
-    report.plan(&plan)?;
+    if settings.policy {
+        show_policy(bench.session.as_ref(), &plan, printer)?;
+    } else {
+        report.plan(&plan)?;
+    }
     if settings.detailed_exitcode && !plan.is_empty() {
         return Ok(ExitStatus::Changes);
     }
     Ok(ExitStatus::Ok)
+}
+
+/// A document that goes into the cloud's own tools as it is.
+fn show_policy(session: &dyn Session, plan: &Plan, printer: Printer) -> anyhow::Result<()> {
+    let Some(policy) = session.policy(plan) else {
+        let message = format!("there are no policies for {}", session.provider());
+        return Err(CommandError::failure(message).into());
+    };
+    let text = serde_json::to_string_pretty(&policy)?;
+    Ok(printer.data(&text)?)
 }
 
 /// For its owner only: a plan may hold values that are shown to nobody.

@@ -1,5 +1,8 @@
 //! `mlfn remove`.
 
+use std::sync::Arc;
+
+use mlfn_core::Resource;
 use mlfn_engine::Request;
 
 use crate::deployment::{Bench, Job};
@@ -7,14 +10,15 @@ use crate::errors::CommandError;
 use crate::pipeline;
 use crate::printer::Printer;
 use crate::report::Report;
-use crate::settings::{Questions, RemoveSettings};
+use crate::settings::{ManifestSettings, PartsSettings, Questions, RemoveSettings};
 use crate::status::ExitStatus;
 use crate::stop::Stop;
+use crate::unrecorded;
 
 /// Removes everything that was deployed, and the record of it.
 pub(crate) async fn remove(
     settings: RemoveSettings,
-    report: &dyn Report,
+    report: Arc<dyn Report>,
     printer: Printer,
     stop: &Stop,
 ) -> anyhow::Result<ExitStatus> {
@@ -27,7 +31,7 @@ pub(crate) async fn remove(
         return Err(CommandError::usage(message).hint(hint).into());
     }
     report.begin()?;
-    let Some(checked) = pipeline::check(&settings.manifest, report)? else {
+    let Some(checked) = pipeline::check(&settings.manifest, &*report)? else {
         return Ok(ExitStatus::InvalidManifest);
     };
     let environment = settings.manifest.environment;
@@ -36,9 +40,41 @@ pub(crate) async fn remove(
         bench: &bench,
         verb: "remove",
         questions: settings.questions,
-        report,
+        report: &*report,
         printer,
         stop,
     };
-    job.carry_out(&Request::remove()).await
+    let mut request = Request::remove();
+    let parts = (settings.manifest, settings.parts);
+    request.suspects = suspects(&job, parts, &report).await?;
+    job.carry_out(&request).await
+}
+
+/// What has to go though nothing is recorded of it. Usually that is nothing, and nobody is asked.
+async fn suspects(
+    job: &Job<'_>,
+    settings: (ManifestSettings, PartsSettings),
+    report: &Arc<dyn Report>,
+) -> anyhow::Result<Vec<Resource>> {
+    let engine = job.quietly();
+    let state = engine.state().await?;
+    if !unrecorded::is_possible(state.as_ref()) {
+        return Ok(Vec::new());
+    }
+    let checked = &job.bench.checked;
+    let request = Request {
+        suspects: unrecorded::by_name(checked)?,
+        ..Request::remove()
+    };
+    if !unrecorded::is_there(&engine, &request, state.as_ref()).await? {
+        return Ok(request.suspects);
+    }
+    let service = &checked.service;
+    job.printer.warning(&format!(
+        "there is no record of what is deployed, so everything is removed that has a name of this \
+         manifest and the tags of service {}, stage {}; what an earlier manifest named otherwise \
+         stays",
+        service.name, service.stage
+    ));
+    unrecorded::exactly(checked, settings, Arc::clone(report), job.printer).await
 }

@@ -1,5 +1,6 @@
 //! `mlfn rollback`.
 
+use crate::archives;
 use crate::deployment::{Bench, Job};
 use crate::pipeline;
 use crate::printer::Printer;
@@ -30,5 +31,6 @@ pub(crate) async fn rollback(
         stop,
     };
     let request = job.quietly().rollback(settings.to).await?;
-    job.carry_out(&request).await
+    let done = job.carry_out(&request).await;
+    done.map_err(|error| archives::elsewhere(error, &bench.checked))
 }

@@ -3,9 +3,7 @@
 use anyhow::Context as _;
 use mlfn_core::Recorded;
 use mlfn_engine::SystemHost;
-use mlfn_engine::state::{
-    self, Document, LocalStore, LockPolicy, Locksmith, State, StateStore as _,
-};
+use mlfn_engine::state::{self, Document, LockPolicy, Locksmith, State, StateStore};
 
 use crate::args::StateCommand;
 use crate::errors::{CommandError, nearest};
@@ -13,6 +11,7 @@ use crate::pipeline::{self, Checked};
 use crate::printer::Printer;
 use crate::report::Report;
 use crate::settings::StateSettings;
+use crate::state_place;
 use crate::status::ExitStatus;
 
 /// Looks at the record of what is deployed.
@@ -24,26 +23,27 @@ pub(crate) async fn state(
     let Some(checked) = pipeline::check(&settings.manifest, report)? else {
         return Ok(ExitStatus::InvalidManifest);
     };
-    let store = checked.state_store();
+    let store = state_place::store(&checked).await?;
+    let store = &*store;
     match settings.command {
-        StateCommand::List => report.state(&recorded(&store, &checked).await?)?,
+        StateCommand::List => report.state(&recorded(store, &checked).await?)?,
         StateCommand::Show { resource } => {
-            let state = recorded(&store, &checked).await?;
+            let state = recorded(store, &checked).await?;
             report.recorded(find(&state, &resource)?)?;
         }
-        StateCommand::Unlock => unlock(&store, printer).await?,
-        StateCommand::Pull => pull(&store, &checked, printer).await?,
+        StateCommand::Unlock => unlock(store, printer).await?,
+        StateCommand::Pull => pull(store, &checked, printer).await?,
     }
     Ok(ExitStatus::Ok)
 }
 
-async fn recorded(store: &LocalStore, checked: &Checked) -> anyhow::Result<State> {
+async fn recorded(store: &dyn StateStore, checked: &Checked) -> anyhow::Result<State> {
     let (bytes, place) = bytes(store, checked).await?;
     Ok(state::read(&bytes, &place)?)
 }
 
 /// Not even a state that cannot be used is kept from who wants to look at it.
-async fn pull(store: &LocalStore, checked: &Checked, printer: Printer) -> anyhow::Result<()> {
+async fn pull(store: &dyn StateStore, checked: &Checked, printer: Printer) -> anyhow::Result<()> {
     let (bytes, place) = bytes(store, checked).await?;
     if let Err(error) = state::read(&bytes, &place) {
         printer.warning(&error.to_string());
@@ -51,7 +51,7 @@ async fn pull(store: &LocalStore, checked: &Checked, printer: Printer) -> anyhow
     Ok(printer.data_bytes(&bytes)?)
 }
 
-async fn bytes(store: &LocalStore, checked: &Checked) -> anyhow::Result<(Vec<u8>, String)> {
+async fn bytes(store: &dyn StateStore, checked: &Checked) -> anyhow::Result<(Vec<u8>, String)> {
     let place = store.place(Document::State);
     match store.read(Document::State).await? {
         Some(found) => Ok((found.bytes, place)),
@@ -63,7 +63,7 @@ async fn bytes(store: &LocalStore, checked: &Checked) -> anyhow::Result<(Vec<u8>
 pub(crate) fn nothing_deployed(checked: &Checked) -> CommandError {
     let message = format!(
         "nothing is deployed: there is no state `{}`",
-        checked.state_store().place(Document::State)
+        state_place::name(checked)
     );
     CommandError::failure(message).hint(format!(
         "deploy with `mlfn deploy{}`, or choose another stage with `-s`",
@@ -71,7 +71,7 @@ pub(crate) fn nothing_deployed(checked: &Checked) -> CommandError {
     ))
 }
 
-async fn unlock(store: &LocalStore, printer: Printer) -> anyhow::Result<()> {
+async fn unlock(store: &dyn StateStore, printer: Printer) -> anyhow::Result<()> {
     let policy = LockPolicy::default();
     let locksmith = Locksmith {
         store,

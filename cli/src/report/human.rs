@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mlfn_core::{Plan, Recorded, Service, Severity};
-use mlfn_emulator::LogLine;
+use mlfn_core::{LogLine, Plan, Recorded, Service, Severity};
+use mlfn_emulator::{QueueSummary, QueuedMessage};
 use mlfn_engine::Timestamp;
 use mlfn_engine::state::State;
 use mlfn_model::Model;
@@ -13,8 +13,8 @@ use mlfn_templates::scaffold::Scaffold;
 use super::progress::Live;
 use super::table::{Align, count, table};
 use super::{
-    Deployed, Events, Finished, Packaged, Report, Serving, info, model, outcome, package, plan,
-    state,
+    Deployed, Events, Finished, Packaged, Report, Sent, Serving, info, model, outcome, package,
+    plan, sources, state,
 };
 use crate::commands::version::Versions;
 use crate::doctor::{self, Check};
@@ -146,9 +146,14 @@ impl Report for Human {
         let Palette { good, .. } = palette;
         let service = &serving.checked.service;
         let endpoints = info::endpoints(serving.checked, serving.state, palette);
+        let sources = sources::served(serving.checked, serving.state, &serving.url, palette);
         self.printer.data(&format!(
-            "{good}serving{good:#} {}, stage {}, as {}, at {}\n\n{endpoints}",
-            service.name, service.stage, service.provider, serving.url
+            "{good}serving{good:#} {}, stage {}, as {}, at {}\n\n{}",
+            service.name,
+            service.stage,
+            service.provider,
+            serving.url,
+            parted(&[endpoints, sources])
         ))?;
         self.printer
             .note("Ctrl-C ends it; changes of files are followed");
@@ -165,6 +170,27 @@ impl Report for Human {
             .data(&format!("{faint}{time}.{rest:03}Z{faint:#} {text}"))
     }
 
+    fn queues(&self, queues: &[QueueSummary]) -> io::Result<()> {
+        let palette = self.printer.data_palette();
+        self.printer.data(&sources::queues(queues, palette))
+    }
+
+    fn messages(&self, messages: &[QueuedMessage]) -> io::Result<()> {
+        let palette = self.printer.data_palette();
+        self.printer.data(&sources::messages(messages, palette))
+    }
+
+    fn sent(&self, sent: &Sent<'_>) -> io::Result<()> {
+        let good = self.printer.data_palette().good;
+        let Sent { to, id } = sent;
+        self.printer
+            .data(&format!("{good}sent{good:#} to {to}: {id}"))
+    }
+
+    fn topics(&self, topics: &[String]) -> io::Result<()> {
+        topics.iter().try_for_each(|topic| self.printer.data(topic))
+    }
+
     fn state(&self, state: &State) -> io::Result<()> {
         self.printer
             .data(&state::list(state, self.printer.data_palette()))
@@ -178,6 +204,12 @@ impl Report for Human {
     fn versions(&self, versions: &Versions) -> io::Result<()> {
         self.printer.data(&format!("mlfn {}", versions.mlfn))
     }
+}
+
+/// Parts with a line between them, but for empty ones.
+fn parted(parts: &[String]) -> String {
+    let parts = parts.iter().filter(|part| !part.is_empty());
+    parts.cloned().collect::<Vec<_>>().join("\n")
 }
 
 /// `2 errors, 1 warning in serverless.yaml`, or nothing if there is neither.

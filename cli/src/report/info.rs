@@ -1,11 +1,11 @@
 //! What is deployed, for people.
 
-use mlfn_core::{HttpMethod, Purpose, Trigger};
+use mlfn_core::{Purpose, Trigger};
 use mlfn_engine::state::{Deployment, State};
 use serde::Serialize;
 
-use super::Deployed;
 use super::table::{Align, shortened, table};
+use super::{Deployed, sources};
 use crate::pipeline::Checked;
 use crate::printer::Palette;
 
@@ -23,6 +23,7 @@ pub(super) fn describe(deployed: &Deployed<'_>, palette: Palette) -> String {
     )];
     let parts = [
         endpoints(checked, state, palette),
+        sources::deployed(checked, state, palette),
         functions(state, palette),
         resources(deployed, palette),
         history(state, palette),
@@ -69,24 +70,13 @@ pub(super) fn addresses(checked: &Checked, state: &State) -> Vec<Endpoint> {
             if let Trigger::Http(http) = trigger {
                 endpoints.push(Endpoint {
                     function: function.name.to_string(),
-                    method: method(http.method).to_owned(),
+                    method: http.method.as_str().to_owned(),
                     url: format!("{}{}", base.trim_end_matches('/'), http.path),
                 });
             }
         }
     }
     endpoints
-}
-
-fn method(method: HttpMethod) -> &'static str {
-    match method {
-        HttpMethod::Get => "GET",
-        HttpMethod::Post => "POST",
-        HttpMethod::Put => "PUT",
-        HttpMethod::Patch => "PATCH",
-        HttpMethod::Delete => "DELETE",
-        HttpMethod::Any => "ANY",
-    }
 }
 
 /// The URL that the function's own resource tells, or else the only one of the service that is

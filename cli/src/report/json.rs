@@ -6,8 +6,8 @@ mod deploy;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mlfn_core::{Artifact, Diagnostic, Plan, Recorded, Severity};
-use mlfn_emulator::LogLine;
+use mlfn_core::{Artifact, Diagnostic, LogLine, Plan, Recorded, Severity};
+use mlfn_emulator::{QueueSummary, QueuedMessage};
 use mlfn_engine::state::State;
 use mlfn_manifest::Source;
 use mlfn_model::Model;
@@ -16,7 +16,7 @@ use mlfn_templates::scaffold::Scaffold;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Deployed, Events, Finished, Packaged, Report, Serving};
+use super::{Deployed, Events, Finished, Packaged, Report, Sent, Serving};
 use crate::commands::version::Versions;
 use crate::doctor::Check;
 use crate::pipeline::{Problems, Verdict};
@@ -144,6 +144,22 @@ impl Report for Json {
 
     fn log_line(&self, line: &LogLine) -> io::Result<()> {
         self.line("log", line)
+    }
+
+    fn queues(&self, queues: &[QueueSummary]) -> io::Result<()> {
+        self.document(&json!({ "queues": queues }))
+    }
+
+    fn messages(&self, messages: &[QueuedMessage]) -> io::Result<()> {
+        self.document(&json!({ "messages": messages }))
+    }
+
+    fn sent(&self, sent: &Sent<'_>) -> io::Result<()> {
+        self.document(sent)
+    }
+
+    fn topics(&self, topics: &[String]) -> io::Result<()> {
+        self.document(&json!({ "topics": topics }))
     }
 
     fn state(&self, state: &State) -> io::Result<()> {

@@ -8,6 +8,7 @@ mod outcome;
 mod package;
 mod plan;
 mod progress;
+mod sources;
 mod state;
 mod table;
 
@@ -16,8 +17,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mlfn_core::{Plan, Purpose, Recorded, ResourceId, RouteSpec};
-use mlfn_emulator::LogLine;
+use mlfn_core::{LogLine, Plan, Purpose, Recorded, ResourceId, RouteSpec};
+use mlfn_emulator::{QueueSummary, QueuedMessage};
 use mlfn_engine::state::State;
 use mlfn_engine::{Event, Outcome};
 use mlfn_model::Model;
@@ -78,6 +79,18 @@ pub(crate) trait Report: Send + Sync {
     /// Of `mlfn logs`.
     fn log_line(&self, line: &LogLine) -> io::Result<()>;
 
+    /// Of `mlfn queue list`.
+    fn queues(&self, queues: &[QueueSummary]) -> io::Result<()>;
+
+    /// Of `mlfn queue peek`.
+    fn messages(&self, messages: &[QueuedMessage]) -> io::Result<()>;
+
+    /// Of `mlfn queue send` and `mlfn topic publish`.
+    fn sent(&self, sent: &Sent<'_>) -> io::Result<()>;
+
+    /// Of `mlfn topic list`: their ARNs.
+    fn topics(&self, topics: &[String]) -> io::Result<()>;
+
     /// Of `mlfn state list`.
     fn state(&self, state: &State) -> io::Result<()>;
 
@@ -111,6 +124,15 @@ pub(crate) struct Finished<'a> {
     pub(crate) state: Option<State>,
     /// What to type to go on.
     pub(crate) next: String,
+}
+
+/// A message that was sent.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Sent<'a> {
+    /// The queue or topic, by its name in the cloud.
+    pub(crate) to: &'a str,
+    /// The id that the message got.
+    pub(crate) id: &'a str,
 }
 
 /// What is served.

@@ -6,7 +6,7 @@ use mlfn_core::{Action, Purpose};
 use mlfn_engine::{Done, Failed, Status};
 
 use super::table::count;
-use super::{Finished, info};
+use super::{Finished, info, sources};
 use crate::printer::Palette;
 
 /// A result: that all is done, and where it can be reached.
@@ -45,10 +45,10 @@ pub(super) fn success(finished: &Finished<'_>, palette: Palette) -> Option<Strin
         tally(&outcome.done)
     )];
     if let Some(state) = &finished.state {
-        let endpoints = info::endpoints(checked, state, palette);
-        if !endpoints.is_empty() {
-            text.push(format!("\n{endpoints}"));
-        }
+        let sources = sources::deployed(checked, state, palette);
+        let parts = [info::endpoints(checked, state, palette), sources];
+        let parts = parts.iter().filter(|part| !part.is_empty());
+        text.extend(parts.map(|part| format!("\n{part}")));
     }
     Some(text.concat())
 }
@@ -172,5 +172,87 @@ fn past(verb: &str) -> &'static str {
         "rollback" => "rolled back",
         "remove" => "removed",
         _ => "deployed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mlfn_core::{ProviderName, ResourceId};
+    use mlfn_engine::Outcome;
+
+    use super::*;
+    use crate::pipeline::Checked;
+    use crate::registry;
+    use crate::settings::Environment;
+
+    fn checked() -> Checked {
+        let folder = tempfile::tempdir().expect("creates");
+        let text = "mlfn: 1\nservice: iris\nmodels: { classifier: model.onnx }\n";
+        fs_err::write(folder.path().join("mlfn.yaml"), text).expect("writes");
+        let loaded = mlfn_manifest::load(&mlfn_manifest::LoadOptions {
+            folder: folder.path().to_owned(),
+            file: None,
+            stage: "dev".parse().expect("a name"),
+            provider: None,
+            region: None,
+            params: [].into(),
+            environment: &|_| None,
+        });
+        let loaded = loaded.expect("a manifest");
+        Checked {
+            service: loaded.service.expect("no errors"),
+            provider: registry::provider(ProviderName::Aws),
+            local: false,
+            state: None,
+            environment: Environment::new(|_| None),
+            flags: String::new(),
+            source: loaded.source,
+            folder: loaded.folder,
+        }
+    }
+
+    #[track_caller]
+    fn check(status: Status, headline: &str) {
+        let id = |name| ResourceId::new("aws:role", name);
+        let outcome = Outcome {
+            status,
+            done: vec![Done {
+                id: id("a"),
+                action: Action::Create,
+                elapsed: Duration::from_secs(1),
+            }],
+            failed: Vec::new(),
+            not_tried: vec![id("b"), id("c")],
+            deployment: None,
+        };
+        let finished = Finished {
+            verb: "deploy",
+            purpose: Purpose::Deploy,
+            checked: &checked(),
+            outcome: &outcome,
+            state: None,
+            next: "mlfn deploy".to_owned(),
+        };
+        let palette = Palette::new(false);
+        assert_eq!(success(&finished, palette), None);
+        let rest = "\ndone\n  created aws:role/a\n\nnot tried\n  aws:role/b\n  aws:role/c\n\n\
+                    next: what was done is recorded; `mlfn deploy` goes on from there\n";
+        let found = trouble(&finished, palette).expect("trouble");
+        assert_eq!(found, format!("{headline}\n{rest}"));
+    }
+
+    #[test]
+    fn whoever_is_stopped_is_told_what_is_done_and_how_to_go_on() {
+        check(
+            Status::LockLost,
+            "error: the lock was lost, so that somebody else may be at work; \
+             the deploy stopped with 2 changes left",
+        );
+        check(
+            Status::Interrupted,
+            "interrupted: the deploy stopped with 2 changes left",
+        );
     }
 }

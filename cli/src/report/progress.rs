@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use mlfn_core::{Action, ResourceId};
 use mlfn_engine::Event;
+use mlfn_engine::state::Lock;
 
 use super::outcome::did;
 use super::table::size;
@@ -34,6 +35,7 @@ impl Live {
 
     pub(super) fn show(&self, event: &Event<'_>) {
         match event {
+            Event::Waiting { lock, left } => self.line(&waiting(lock, *left)),
             Event::Started { id, action } => self.started(id, *action),
             Event::Progress { id, sent, total } if *total > 0 => {
                 let part = format!("{} of {}", size(*sent), size(*total));
@@ -122,6 +124,23 @@ impl Drop for Tree {
             .values()
             .for_each(ProgressBar::finish_and_clear);
     }
+}
+
+fn waiting(lock: &Lock, left: Duration) -> String {
+    let Lock {
+        holder,
+        operation,
+        host,
+        pid,
+        since,
+        until,
+        ..
+    } = lock;
+    let seconds = left.as_secs();
+    format!(
+        "waiting up to {seconds} s for {holder} ({operation} on {host}, process {pid}), who holds \
+         the lock since {since}, until {until}"
+    )
 }
 
 fn doing(action: Action) -> &'static str {

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mlfn_core::ProviderName;
+use mlfn_emulator::CpuShare;
 
 use super::{Environment, GlobalSettings, ManifestSettings, PartsSettings, Questions};
 use crate::args::{
-    DeployArgs, DriftArgs, EmulateArgs, InfoArgs, LocalCloudArgs, LockArgs, LogsArgs, PlanArgs,
-    RemoveArgs, RollbackArgs, StateArgs, StateCommand,
+    BuildArgs, DeployArgs, DriftArgs, EmulateArgs, InfoArgs, LocalCloudArgs, LockArgs, LogsArgs,
+    PlanArgs, RemoveArgs, RollbackArgs, StateArgs, StateCommand,
 };
 
 /// Of `mlfn plan`.
@@ -18,6 +19,7 @@ pub(crate) struct PlanSettings {
     pub(crate) parts: PartsSettings,
     pub(crate) out: Option<PathBuf>,
     pub(crate) detailed_exitcode: bool,
+    pub(crate) policy: bool,
     pub(crate) keep_drift: bool,
 }
 
@@ -26,6 +28,7 @@ impl PlanSettings {
         let PlanArgs {
             out,
             detailed_exitcode,
+            policy,
             drift: DriftArgs { keep_drift },
             build,
         } = args;
@@ -34,6 +37,7 @@ impl PlanSettings {
             manifest: global.manifest,
             out,
             detailed_exitcode,
+            policy,
             keep_drift,
         })
     }
@@ -91,6 +95,7 @@ impl DeploySettings {
             parts: self.parts,
             out: None,
             detailed_exitcode: false,
+            policy: false,
             keep_drift: self.keep_drift,
         }
     }
@@ -147,11 +152,16 @@ pub(crate) struct EmulateSettings {
     pub(crate) manifest: ManifestSettings,
     pub(crate) parts: PartsSettings,
     pub(crate) port: Option<u16>,
+    pub(crate) cpu_share: CpuShare,
 }
 
 impl EmulateSettings {
     pub(crate) fn resolve(args: EmulateArgs, global: GlobalSettings) -> anyhow::Result<Self> {
-        let EmulateArgs { port, build } = args;
+        let EmulateArgs {
+            port,
+            cpu_share,
+            build,
+        } = args;
         let mut manifest = global.manifest;
         // The cloud that is named is the one that is imitated.
         manifest.target.local = true;
@@ -159,6 +169,7 @@ impl EmulateSettings {
             parts: PartsSettings::of_build(build, &manifest)?,
             manifest,
             port,
+            cpu_share,
         })
     }
 }
@@ -179,7 +190,7 @@ impl RollbackSettings {
             manifest: global.manifest,
             to: *to,
             questions: global.questions,
-            lock_timeout: lock_timeout(lock),
+            lock_timeout: lock_timeout(&lock),
         }
     }
 }
@@ -190,16 +201,25 @@ pub(crate) struct RemoveSettings {
     pub(crate) manifest: ManifestSettings,
     pub(crate) questions: Questions,
     pub(crate) lock_timeout: Duration,
+    /// For packages whose names hold their digests, when there is no record of them.
+    pub(crate) parts: PartsSettings,
 }
 
 impl RemoveSettings {
-    pub(crate) fn resolve(args: &RemoveArgs, global: GlobalSettings) -> Self {
+    pub(crate) fn resolve(args: &RemoveArgs, global: GlobalSettings) -> anyhow::Result<Self> {
         let RemoveArgs { lock } = args;
-        Self {
+        // As a deploy without flags packs.
+        let build = BuildArgs {
+            shim: None,
+            onnxruntime: None,
+            offline: false,
+        };
+        Ok(Self {
+            parts: PartsSettings::of_build(build, &global.manifest)?,
             manifest: global.manifest,
             questions: global.questions,
-            lock_timeout: lock_timeout(lock),
-        }
+            lock_timeout: lock_timeout(&lock),
+        })
     }
 }
 

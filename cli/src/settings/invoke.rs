@@ -94,7 +94,12 @@ fn parse_inputs(texts: &[String]) -> Result<BTreeMap<String, InputSource>, Comma
     texts.iter().map(parse).collect()
 }
 
-fn request_source(data: Option<String>, path: Option<PathBuf>, at_terminal: bool) -> RequestSource {
+/// Of `-d` and `-p`, and what else there is.
+pub(super) fn request_source(
+    data: Option<String>,
+    path: Option<PathBuf>,
+    at_terminal: bool,
+) -> RequestSource {
     match (data, path) {
         (Some(data), _) => RequestSource::Given(data),
         (None, Some(path)) if path.as_os_str() == "-" => RequestSource::Stdin,

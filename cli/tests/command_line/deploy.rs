@@ -340,6 +340,77 @@ fn of_two_deploys_at_once_one_waits_or_is_refused() {
     }
 }
 
+#[test]
+fn whoever_waits_for_a_lock_says_for_whom() {
+    let project = Project::iris();
+    project.expect("deploy", 0);
+    hold(&project);
+    let waited = project.expect("deploy --lock-timeout 1s", 4).stderr;
+    let expected = "waiting up to 1 s for alice (deploy on build-7, process 4711), who holds the \
+                    lock since 20";
+    assert!(waited.contains(expected), "{waited}");
+    assert_eq!(waited.matches("waiting up to").count(), 1, "{waited}");
+    for words in ["deploy", "rollback", "remove --yes"] {
+        let run = project.run(&format!("{words} --lock-timeout 1s --json"));
+        let waiting = of_type(&run, "waiting");
+        let expected = words != "rollback";
+        assert_eq!(
+            waiting.len(),
+            usize::from(expected),
+            "{words}: {}",
+            run.stderr
+        );
+        for line in waiting {
+            assert_eq!(line["holder"], "alice");
+            assert_eq!(line["host"], "build-7");
+            assert_eq!(line["pid"], 4711);
+            assert!(
+                line["since"].is_string() && line["until"].is_string(),
+                "{line}"
+            );
+            assert!(
+                line["left"].as_f64().is_some_and(|left| left <= 1.0),
+                "{line}"
+            );
+        }
+    }
+    project.expect("state unlock", 0);
+    // Of two at once, the one that comes second waits for the first.
+    let both = [(); 2].map(|()| {
+        let mut command = project.command("deploy --lock-timeout 60s");
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("starts")
+    });
+    for mut deploy in both {
+        assert_eq!(deploy.wait().expect("ends").code(), Some(0));
+    }
+}
+
+#[test]
+fn what_is_deployed_is_removed_though_its_record_is_lost() {
+    let project = Project::iris();
+    let before = project.files();
+    project.expect("deploy", 0);
+    project.replace("512MB", "1024MB");
+    project.expect("deploy", 0);
+    fs_err::remove_dir_all(project.folder().join(".mlfn/state")).expect("removes");
+    let lost = "there is no record of what is deployed";
+    let run = project.expect("remove --yes", 0);
+    assert!(run.stderr.contains(lost), "{}", run.stderr);
+    assert!(run.stdout.contains("deleted"), "{}", run.stdout);
+    assert_eq!(project.processes(), Vec::<String>::new());
+    let packages = |path: &String| !path.starts_with("iris/.mlfn/package/");
+    let after: Vec<String> = project.files().into_iter().filter(packages).collect();
+    assert_eq!(after, before);
+    let again = project.expect("remove --yes", 0);
+    assert!(
+        again.stdout.contains("nothing to remove"),
+        "{}",
+        again.stdout
+    );
+    assert!(!again.stderr.contains(lost), "{}", again.stderr);
+}
+
 /// Takes the lock, as somebody on another machine would.
 fn hold(project: &Project) {
     let path = project.folder().join(".mlfn/state/local/dev/lock.json");

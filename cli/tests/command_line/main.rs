@@ -5,6 +5,8 @@
 mod deploy;
 mod emulate;
 mod init;
+#[cfg(target_os = "linux")]
+mod kills;
 mod process;
 mod project;
 

@@ -128,6 +128,36 @@ fn a_reader_that_has_had_enough_is_no_error() {
 }
 
 #[test]
+fn limits_of_the_cloud_are_told_with_the_mistakes_of_the_manifest() {
+    #[track_caller]
+    fn check(model: &str, expected: &[&str]) {
+        let home = tempfile::tempdir().expect("creates");
+        let manifest = format!("mlfn: 1\nservice: a\nmodels: {{ b: {{ {model} }} }}\n");
+        fs_err::write(home.path().join("serverless.yaml"), manifest).expect("writes");
+        let output = mlfn(&home, "validate --json").output().expect("starts");
+        assert_eq!(output.status.code(), Some(3));
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("is JSON");
+        let found = found["diagnostics"].as_array().expect("a list").iter();
+        let places: Vec<&str> = found
+            .map(|one| one["path"].as_str().expect("text"))
+            .collect();
+        for place in expected {
+            assert!(places.contains(place), "{model}: {places:?}");
+        }
+    }
+    let (memory, timeout) = ("models.b.memory", "models.b.timeout");
+    check("path: b.onnx, memory: 99GB", &[memory]);
+    check(
+        "path: b.onnx, memory: 99GB, timeout: soon",
+        &[timeout, memory],
+    );
+    check(
+        "path: b.onnx, timeout: 2h, memory: much",
+        &[memory, timeout],
+    );
+}
+
+#[test]
 fn ctrl_c_ends_with_130() {
     let home = tempfile::tempdir().expect("creates");
     let manifest = "mlfn: 1\nservice: a\nmodels: { b: b.onnx }\n";

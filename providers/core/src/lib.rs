@@ -8,11 +8,13 @@
 //! This crate does no I/O, reads no clock and no environment, and has no async runtime.
 
 mod artifact;
+mod bucket;
 pub mod common;
 mod cron;
 mod diagnostic;
 mod limit;
 mod names;
+mod operate;
 mod options;
 mod plan;
 mod provider;
@@ -26,10 +28,14 @@ mod units;
 mod value;
 
 pub use artifact::{Artifact, ArtifactPart, Digest, PartKind, Route};
+pub use bucket::{Bucket, BucketUrl, BucketUrlError};
 pub use cron::{Cron, CronError, CronField, EveryFields, every_as_cron, nearest_every};
 pub use diagnostic::{Diagnostic, FieldPath, Severity};
 pub use limit::{Limit, NameRule, Unit};
 pub use names::{FunctionName, NameError, ProviderName, ServiceName, StageName};
+pub use operate::{
+    Answer, Invocation, InvocationKind, LogCursor, LogLine, LogPage, LogQuery, Operate,
+};
 pub use options::{AwsOptions, AzureOptions, GcpEngine, GcpOptions};
 pub use plan::{
     Action, Basis, Change, Drift, DriftOutcome, FieldChange, FunctionRelease, Plan, Purpose,

@@ -183,6 +183,8 @@ pub enum Reason {
     Drifted,
     /// It is ours, by its tags, though nothing here recorded it.
     Found,
+    /// It is as it shall be, and tells something else than before, e.g. its address.
+    OutputsChanged,
     /// An earlier run was interrupted while it changed it.
     Interrupted,
     /// What it lives in is replaced.
@@ -209,6 +211,7 @@ impl fmt::Display for Reason {
             Self::CannotUpdate(field) => write!(f, "`{field}` cannot be changed in place"),
             Self::Drifted => f.write_str("was changed by somebody else"),
             Self::Found => f.write_str("exists and has the tags of this service"),
+            Self::OutputsChanged => f.write_str("what others refer to has changed"),
             Self::Interrupted => f.write_str("an earlier run was interrupted here"),
             Self::GoesWith(parent) => write!(f, "`{parent}`, which it is part of, is replaced"),
             Self::Unwanted => f.write_str("no longer in the manifest"),

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
-    Artifact, FileRef, KindSpec, Provider, ProviderError, Recorded, Resource, ResourceId, Service,
-    ServiceName, StageName, Value,
+    Artifact, FileRef, KindSpec, Operate, Provider, ProviderError, Recorded, Resource, ResourceId,
+    Service, ServiceName, StageName, Value,
 };
 
 /// A provider that knows what its cloud has to hold. It needs no credentials for that, so that
@@ -100,6 +100,17 @@ pub trait Session: Send + Sync {
     /// around the pointer. An answer that is no success is
     /// [`Unhealthy`](crate::Failure::Unhealthy).
     async fn probe(&self, call: &Call<'_>, request: &Json) -> Result<(), ProviderError>;
+
+    /// What the identity that deploys must be allowed, to make and carry out exactly this plan, in
+    /// the cloud's own form: a policy document. None if the cloud has no such thing.
+    fn policy(&self, _plan: &crate::Plan) -> Option<Json> {
+        None
+    }
+
+    /// For what is deployed: requests and logs. None if this cloud has no such thing.
+    fn operate(&self) -> Option<&dyn Operate> {
+        None
+    }
 }
 
 /// How to find something in a cloud.

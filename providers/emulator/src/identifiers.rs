@@ -64,6 +64,22 @@ pub(crate) fn timestamp(time: std::time::Duration) -> String {
     )
 }
 
+/// As SNS and S3 write a time, e.g. `2026-11-21T12:00:00.000Z`.
+pub(crate) fn iso(time: std::time::Duration) -> String {
+    timestamp(time).replace("+0000", "Z")
+}
+
+/// As headers of HTTP have a time, e.g. `Sat, 21 Nov 2026 12:00:00 GMT`.
+pub(crate) fn http_date(time: SystemTime) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    let time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    // 1970 began on a Thursday.
+    let day = usize::try_from(time.as_secs() / 86_400 % 7).unwrap_or_default();
+    let written = request_time(time).replace('/', " ");
+    let written = written.replacen(':', " ", 1).replace("+0000", "GMT");
+    format!("{}, {written}", DAYS[day])
+}
+
 /// As API Gateway writes the time of a request, e.g. `21/Nov/2026:12:00:00 +0000`.
 pub(crate) fn request_time(time: std::time::Duration) -> String {
     const MONTHS: [&str; 12] = [
@@ -115,6 +131,18 @@ mod tests {
             request_time(seconds(1_795_262_400, 0)),
             "21/Nov/2026:12:00:00 +0000"
         );
+    }
+
+    #[test]
+    fn times_are_written_as_http_does() {
+        for (seconds, expected) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_795_262_400, "Sat, 21 Nov 2026 12:00:00 GMT"),
+        ] {
+            let time = UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            assert_eq!(http_date(time), expected);
+        }
     }
 
     #[test]

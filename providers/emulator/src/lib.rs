@@ -23,15 +23,17 @@
 //!   (`local_cloud.rs`) is record and emulator in this process, [`run_detached`] (`daemon.rs`) in one
 //!   that stays; [`Local`] (`local.rs`) is the provider.
 //! - `packages.rs` unpacks each package once; `log_file.rs` keeps logs for other processes to read.
-//!
-//! What sends events of its own accord (queues, schedules) is told by the same record, and sends
-//! them with a [`FunctionHandle`].
+//! - `sources/` is what sends events of its own accord, told by the same record; [`Clock`]
+//!   (`clock.rs`) is the time that it goes by. [`EventClient`] (`event_client.rs`) reaches its queues
+//!   and topics from other processes.
 
 mod blueprint;
+mod clock;
 mod cloud;
 mod daemon;
 mod emulator;
 mod error;
+mod event_client;
 mod front;
 mod function;
 mod http;
@@ -46,19 +48,22 @@ mod platform;
 mod pool;
 mod process;
 mod session;
+mod sources;
 
 pub use blueprint::Blueprint;
+pub use clock::Clock;
 pub use cloud::record::RecordError;
 pub use daemon::{Launcher, find_detached, run_detached};
 pub use emulator::{
     Call, Emulator, EmulatorOptions, Enforcement, FunctionHandle, InvokeError, Limits, Secrets,
 };
 pub use error::{EmulatorError, StartFailure};
+pub use event_client::{ClientError, EventClient, QueueSummary, QueuedMessage};
 pub use function::{LocalFunction, Start};
 pub use invocation::{Exit, Exited, Failure, Invocation, Outcome};
 pub use local::{Like, Local, not_imitated};
 pub use local_cloud::{CloudError, LocalCloud};
 pub use log_file::{LogLine, LogReader};
 pub use packages::PackageError;
-pub use pool::{Done, Ending, Report, Throttled};
+pub use pool::{CpuShare, Done, Ending, NoShare, Report, Throttled};
 pub use session::LocalSession;

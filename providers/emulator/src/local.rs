@@ -10,6 +10,7 @@ use mlfn_core::{
 };
 
 use crate::cloud::plain;
+use crate::cloud::record::Store;
 use crate::daemon::{Daemon, Launcher};
 use crate::session::{Host, LocalSession};
 
@@ -45,6 +46,18 @@ impl Local {
         daemon.ensure().await
     }
 
+    /// Removes what an interrupted removal left of a local cloud in which nothing is any more: its
+    /// process, and its files. A cloud in which something is stays as it is.
+    pub async fn clear(&self) -> Result<(), ProviderError> {
+        let store = Store::new(self.folder.clone(), self.name());
+        if !self.folder.exists() || !store.read()?.things.is_empty() {
+            return Ok(());
+        }
+        let daemon = Daemon::new(self.folder.clone(), self.launcher.clone());
+        daemon.stop().await?;
+        Ok(store.clear()?)
+    }
+
     fn provider(&self) -> &dyn Provider {
         match &self.like {
             Like::Cloud(cloud) => &**cloud,
@@ -73,14 +86,23 @@ impl Provider for Local {
 /// never called must not look like one that works.
 pub fn not_imitated(service: &Service) -> Vec<Diagnostic> {
     let triggers = service.functions.iter().flat_map(Function::triggers_at);
-    let silent = triggers.filter(|(_, trigger)| !matches!(trigger, Trigger::Http(_)));
+    let silent = triggers.filter(|(_, trigger)| !fires(service.provider, trigger));
     silent.map(|(at, trigger)| warning(at, trigger)).collect()
+}
+
+fn fires(imitated: ProviderName, trigger: &Trigger) -> bool {
+    match trigger {
+        Trigger::Http(_) => true,
+        Trigger::Schedule(_) | Trigger::Queue(_) | Trigger::Topic(_) | Trigger::Storage(_) => {
+            imitated == ProviderName::Aws
+        }
+        Trigger::Stream(_) => false,
+    }
 }
 
 fn warning(at: FieldPath, trigger: &Trigger) -> Diagnostic {
     let detail = format!(
-        "The local cloud answers HTTP and calls by name. It keeps this {} trigger in mind, but \
-         nothing fires it.",
+        "The local cloud keeps this {} trigger in mind, but nothing fires it.",
         trigger.kind()
     );
     Diagnostic::warning(
@@ -134,16 +156,28 @@ impl Cloud for Local {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_nothing_fires_is_said_trigger_by_trigger() {
-        let kinds = ["http", "queue"];
+    #[track_caller]
+    fn check(imitated: ProviderName, silent: &[&str]) {
+        let kinds = ["http", "schedule", "queue", "topic", "storage", "stream"];
         let triggers = kinds.map(|kind| mlfn_testkit::trigger(kind, serde_json::json!({})));
-        let service = mlfn_testkit::service(ProviderName::Aws, |service| {
+        let service = mlfn_testkit::service(imitated, |service| {
             service.functions[0].triggers = triggers.into();
         });
         let found = not_imitated(&service);
-        let places: Vec<String> = found.iter().map(|warning| warning.at.to_string()).collect();
-        assert_eq!(places, ["models.classifier.triggers[1].queue"]);
         assert!(found.iter().all(|warning| !warning.is_error()));
+        let places: Vec<String> = found.iter().map(|one| one.at.to_string()).collect();
+        let kinds: Vec<&str> = places
+            .iter()
+            .filter_map(|at| at.rsplit('.').next())
+            .collect();
+        assert_eq!(kinds, silent, "{imitated}");
+    }
+
+    #[test]
+    fn what_nothing_fires_is_said_trigger_by_trigger() {
+        check(ProviderName::Aws, &["stream"]);
+        let events = ["schedule", "queue", "topic", "storage", "stream"];
+        check(ProviderName::Azure, &events);
+        check(ProviderName::Gcp, &events);
     }
 }

@@ -101,12 +101,12 @@ impl LocalCloud {
         &self.emulator
     }
 
-    /// Brings the emulator to what the record says now. What sends events (queues, schedules) has
-    /// its place here, too: it is told by the same record, and calls a
-    /// [`FunctionHandle`](crate::FunctionHandle).
+    /// Brings the emulator to what the record says now: first what takes requests, then what sends
+    /// them.
     pub(crate) fn refresh(&self) -> Result<Arc<Record>, RecordError> {
         let record = self.store.read()?;
         self.emulator.rewire(wire(&record, &self.packages));
+        self.emulator.sources().refresh(&record);
         Ok(record)
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fs_err::File;
-use serde::{Deserialize, Serialize};
+pub use mlfn_core::LogLine;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -20,20 +20,6 @@ const MAX_WAITING: usize = 8 * 1024 * 1024;
 
 /// How long lines are gathered, so that a busy function does not make a call for each.
 const GATHER: Duration = Duration::from_millis(20);
-
-/// A line of a function's log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLine {
-    /// Milliseconds since 1970.
-    pub time: u64,
-    /// Which instance wrote it: the name of its log stream.
-    pub stream: String,
-    /// The request that it belongs to, if that is certain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<String>,
-    /// What it says.
-    pub text: String,
-}
 
 /// Writes lines to a file, soon.
 #[derive(Debug)]

@@ -111,6 +111,8 @@ impl Process {
     /// Asks it to end (`SIGTERM`), and ends it after `grace`.
     pub(crate) async fn stop(&self, grace: Duration) -> Exited {
         self.signal(Signal::TERM);
+        // What is stopped hears nothing.
+        self.signal(Signal::CONT);
         match timeout(grace, self.wait()).await {
             Ok(how) => how,
             Err(_) => self.kill().await,

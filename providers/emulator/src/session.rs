@@ -378,19 +378,65 @@ impl Host {
 }
 
 impl From<RecordError> for ProviderError {
+    /// The error itself is told by the failure; only what is below it becomes the cause.
     fn from(error: RecordError) -> Self {
         let why = error.to_string();
-        let failure = match &error {
-            RecordError::Machine(_) => Failure::Unavailable { why },
-            _ => Failure::Rejected { why },
-        };
-        Self::new(failure).caused_by(error)
+        match error {
+            RecordError::Machine(source) => {
+                Self::new(Failure::Unavailable { why }).caused_by(source)
+            }
+            RecordError::Damaged { source, .. } => {
+                Self::new(Failure::Rejected { why }).caused_by(source)
+            }
+            RecordError::Newer { .. } | RecordError::OtherCloud { .. } => {
+                Failure::Rejected { why }.into()
+            }
+        }
     }
 }
 
 impl From<PackageError> for ProviderError {
     fn from(error: PackageError) -> Self {
         let why = error.to_string();
-        Self::new(Failure::Rejected { why }).caused_by(error)
+        let failure = Self::new(Failure::Rejected { why });
+        match error {
+            PackageError::Archive { source, .. } => failure.caused_by(source),
+            PackageError::Machine(source) => failure.caused_by(source),
+            PackageError::Changed { .. } => failure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::io;
+
+    use super::*;
+
+    /// The error and what it comes from, from above.
+    #[track_caller]
+    fn check(error: impl Into<ProviderError>, expected: &[&str]) {
+        let error = error.into();
+        let mut found = vec![error.to_string()];
+        let mut cause = error.source();
+        while let Some(next) = cause {
+            found.push(next.to_string());
+            cause = next.source();
+        }
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_error_is_told_once() {
+        let disk = || io::Error::other("the disk is gone");
+        let read = "the cloud failed: the local cloud cannot be read or written";
+        check(RecordError::Machine(disk()), &[read, "the disk is gone"]);
+        let unpack = "refused: cannot unpack the package";
+        check(PackageError::Machine(disk()), &[unpack, "the disk is gone"]);
+        let path = PathBuf::from("a.zip");
+        let changed = "refused: a.zip is not what it was when it was planned; \
+                       package it again";
+        check(PackageError::Changed { path }, &[changed]);
     }
 }

@@ -41,6 +41,11 @@ pub trait Twin: Send + Sync {
 
     /// The folder that files of resources are relative to.
     fn root(&self) -> PathBuf;
+
+    /// An empty place for the state.
+    fn store(&self) -> Box<dyn StateStore> {
+        Box::new(MemoryStore::new())
+    }
 }
 
 /// A step of the contract.
@@ -119,12 +124,12 @@ pub struct Faults {
 }
 
 impl<'a> Bench<'a> {
-    /// With nothing deployed, and the state in memory.
+    /// With nothing deployed, and the state where the twin wants it: in memory, mostly.
     pub fn new(twin: &'a dyn Twin, host: TestHost) -> Self {
         Self {
             twin,
             host,
-            store: Box::new(MemoryStore::new()),
+            store: twin.store(),
             disagreements: Mutex::default(),
             service: name("s"),
             stage: name("dev"),

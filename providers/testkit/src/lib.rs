@@ -10,6 +10,11 @@
 //! - [`faults`]: what goes wrong on purpose
 //! - [`fake`]: a cloud in memory
 //! - [`victim`]: a process that is killed
+//! - [`python`] and [`servers`]: programs that others wrote, installed under `target/`
+//! - [`buckets`]: places for state on such servers
+//! - [`mod@trace`]: a program that is killed at an exact change of its files
+//! - [`kills`]: the real program, killed at every moment of what it does
+//! - [`proxy`]: what goes wrong between a process and the HTTP server that is its cloud
 
 #![expect(
     clippy::expect_used,
@@ -17,11 +22,20 @@
 )]
 
 pub mod bench;
+pub mod buckets;
 pub mod contract;
 pub mod fake;
 pub mod faults;
 mod host;
+#[cfg(target_os = "linux")]
+pub mod kills;
 pub mod lifecycle;
+mod programs;
+pub mod proxy;
+pub mod python;
+pub mod servers;
+#[cfg(target_os = "linux")]
+pub mod trace;
 pub mod victim;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -41,6 +41,7 @@ pub async fn all(lab: &dyn Lab) {
     a_service_becomes_any_other(lab).await;
     drift_is_shown_and_put_right_or_kept(lab).await;
     what_is_ours_is_adopted_without_a_state(lab).await;
+    what_is_ours_is_removed_without_a_state(lab).await;
     what_others_own_is_left_alone(lab).await;
     a_refusal_says_what_is_missing(lab).await;
     a_throttle_storm_passes(lab).await;
@@ -144,6 +145,31 @@ pub async fn what_is_ours_is_adopted_without_a_state(lab: &dyn Lab) {
         "something was made twice, or lost"
     );
     ends_well(&bench, Variant::First).await;
+}
+
+/// Names are enough to remove everything, also when the removal is cut short and begun again.
+pub async fn what_is_ours_is_removed_without_a_state(lab: &dyn Lab) {
+    for fault in [Fault::KillBefore, Fault::KillAfter] {
+        for call in 1.. {
+            let twin = lab.fresh().await;
+            let bench = Bench::new(&*twin, lab.host());
+            let first = bench.request(Variant::First);
+            bench.deploy(&first).await;
+            let bench = bench.with_store(MemoryStore::new());
+            let remove = Request {
+                suspects: first.wanted,
+                ..Request::remove()
+            };
+            let (run, calls, _) = bench.counted(&remove, at(call, fault.clone())).await;
+            sound(&run);
+            bench.deploy(&remove).await;
+            let left = twin.inventory().await;
+            assert_eq!(left, Vec::<String>::new(), "{fault:?} at {call}");
+            if calls < call {
+                break;
+            }
+        }
+    }
 }
 
 /// A name that somebody else has.

@@ -6,15 +6,18 @@ use std::path::{Path, PathBuf};
 
 use mlfn_core::Release;
 use mlfn_engine::state::{
-    Document, LocalStore, Lock, LockError, LockPolicy, Locksmith, StateStore as _,
+    Document, LocalStore, Lock, LockError, LockPolicy, Locksmith, StateStore,
 };
 use mlfn_engine::{Cancel, Engine, Host as _, Request, Settings, Status, SystemHost};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{FakeTwin, Twin as _, Variant};
+use crate::buckets::TestPlace;
 use crate::fake::FakeCloud;
 use crate::faults::{Fault, FaultySession, FaultyStore, Script, Surroundings};
 use crate::name;
+use crate::python::interpreter;
+use crate::servers::{Ready, Server};
 
 /// What a victim does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,16 +35,26 @@ pub enum Order {
     },
     /// Takes the lock that many times, and each time makes sure to be alone.
     Race {
-        /// Holds the lock.
+        /// Holds the lock, unless that is in a bucket.
         folder: PathBuf,
+        /// Holds the lock.
+        place: Option<TestPlace>,
         /// How many times.
         rounds: u32,
     },
     /// Takes the lock without waiting and keeps it until its standard input ends. Prints `taken`
     /// or `held`.
     Take {
-        /// Holds the lock.
+        /// Holds the lock, unless that is in a bucket.
         folder: PathBuf,
+        /// Holds the lock.
+        place: Option<TestPlace>,
+    },
+    /// Starts a server of others and keeps it until its standard input ends. Prints the first line
+    /// that the server has written.
+    Serve {
+        /// For Python; it is told a port.
+        script: String,
     },
 }
 
@@ -87,7 +100,7 @@ pub fn main() {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).expect("an order");
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .build();
     let runtime = runtime.expect("a runtime");
     match serde_json::from_str(&line).expect("an order") {
@@ -99,8 +112,13 @@ pub fn main() {
         } => {
             runtime.block_on(deploy(&folder, variant, script(call), script(write)));
         }
-        Order::Race { folder, rounds } => runtime.block_on(race(&folder, rounds)),
-        Order::Take { folder } => runtime.block_on(take(&folder)),
+        Order::Race {
+            folder,
+            place,
+            rounds,
+        } => runtime.block_on(race(&folder, &*store(place, &folder), rounds)),
+        Order::Take { folder, place } => runtime.block_on(take(&*store(place, &folder))),
+        Order::Serve { script } => serve(&script),
     }
 }
 
@@ -155,15 +173,22 @@ impl Surroundings for Suicide {
     }
 }
 
-async fn race(folder: &Path, rounds: u32) {
-    let (store, host) = (LocalStore::new(folder), SystemHost::new());
+fn store(place: Option<TestPlace>, folder: &Path) -> Box<dyn StateStore> {
+    match place {
+        Some(place) => Box::new(place.open()),
+        None => Box::new(LocalStore::new(folder)),
+    }
+}
+
+async fn race(folder: &Path, store: &dyn StateStore, rounds: u32) {
+    let host = SystemHost::new();
     let patience = std::time::Duration::from_mins(2);
     let policy = LockPolicy {
         patience,
         ..LockPolicy::default()
     };
     let locksmith = Locksmith {
-        store: &store,
+        store,
         host: &host,
         policy: &policy,
     };
@@ -187,11 +212,11 @@ async fn race(folder: &Path, rounds: u32) {
     }
 }
 
-async fn take(folder: &Path) {
-    let (store, host) = (LocalStore::new(folder), SystemHost::new());
+async fn take(store: &dyn StateStore) {
+    let host = SystemHost::new();
     let policy = LockPolicy::default();
     let locksmith = Locksmith {
-        store: &store,
+        store,
         host: &host,
         policy: &policy,
     };
@@ -201,10 +226,26 @@ async fn take(folder: &Path) {
         Err(LockError::Held { .. }) => "held\n",
         Err(error) => panic!("{error:?}"),
     };
+    say_and_wait(word);
+}
+
+fn serve(script: &str) {
+    let server = Server::start(
+        interpreter(),
+        Ready::Listening,
+        |command, [port]: [u16; 1]| {
+            command.args(["-c", script, &port.to_string()]);
+        },
+    );
+    let line = server.output().lines().next().map(str::to_owned);
+    say_and_wait(&format!("{}\n", line.expect("a line")));
+}
+
+/// Until the other end closes, when all have answered.
+fn say_and_wait(word: &str) {
     std::io::stdout()
         .write_all(word.as_bytes())
         .expect("somebody listens");
-    // The other end closes when all have answered.
     std::io::stdin()
         .read_to_end(&mut Vec::new())
         .expect("an end");
@@ -215,8 +256,8 @@ async fn take(folder: &Path) {
 /// # Panics
 ///
 /// If it cannot be written.
-pub async fn leave_lock(folder: &Path, pid: u32) {
-    let (store, host) = (LocalStore::new(folder), SystemHost::new());
+pub async fn leave_lock(store: &dyn StateStore, pid: u32) {
+    let host = SystemHost::new();
     let process = host.process();
     let lock = Lock {
         owner: "dead".to_owned(),

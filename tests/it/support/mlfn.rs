@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use mlfn_testkit::python;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, Command};
 
 use super::place::{repository, shared_cache, temporary};
-use super::python::python;
 
 /// No run takes longer, not even the first, which unpacks the runtime library.
 const LIMIT: Duration = Duration::from_mins(5);
@@ -83,7 +83,7 @@ impl Project {
             .env("PATH", search_path())
             // Everything that comes through pip has been fetched before, with pinned versions.
             .env("PIP_NO_INDEX", "1")
-            .env("PIP_FIND_LINKS", &python().wheels)
+            .env("PIP_FIND_LINKS", python::wheels())
     }
 }
 
@@ -162,6 +162,34 @@ impl Mlfn {
         status.code()
     }
 
+    /// Starts `mlfn emulate`, and waits until it serves.
+    pub(crate) async fn serve(self) -> Emulation {
+        let mut child = self
+            .env("MLFN_JSON", "1")
+            .command()
+            .spawn()
+            .expect("starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
+        let serving = async {
+            while let Some(line) = lines.next_line().await.expect("reads") {
+                let line: Json = serde_json::from_str(&line).expect("is JSON");
+                if line["type"] == "serving" {
+                    return line["url"].as_str().expect("is text").to_owned();
+                }
+            }
+            let mut log = String::new();
+            let mut stderr = child.stderr.take().expect("is piped");
+            stderr.read_to_string(&mut log).await.expect("reads");
+            panic!("it does not serve: {log}");
+        };
+        let url = tokio::time::timeout(LIMIT, serving).await;
+        let url = url.expect("serves in time");
+        // What it says must not fill the pipe, on which it would wait.
+        let mut stderr = child.stderr.take().expect("is piped");
+        tokio::spawn(async move { tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await });
+        Emulation { child, url }
+    }
+
     async fn output(&self) -> std::process::Output {
         let mut child = self.command().spawn().expect("mlfn starts");
         let mut stdin = child.stdin.take().expect("has a standard input");
@@ -194,6 +222,26 @@ impl Mlfn {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         command
+    }
+}
+
+/// A running `mlfn emulate`.
+#[derive(Debug)]
+pub(crate) struct Emulation {
+    child: Child,
+    /// Where it answers.
+    pub(crate) url: String,
+}
+
+impl Emulation {
+    /// Interrupts it as Ctrl-C does; it must end well.
+    pub(crate) async fn stop(mut self) {
+        let id = self.child.id().map(u32::cast_signed);
+        let id = id.and_then(Pid::from_raw).expect("runs");
+        kill_process(id, Signal::INT).expect("runs");
+        let status = tokio::time::timeout(LIMIT, self.child.wait()).await;
+        let status = status.expect("ends in time").expect("ends");
+        assert_eq!(status.code(), Some(0));
     }
 }
 
@@ -257,8 +305,7 @@ impl std::fmt::Display for Output {
 /// The interpreter that the tests use comes first: what is called `python3` may be a script that
 /// needs the home of its user.
 fn search_path() -> OsString {
-    let folder = python()
-        .executable
+    let folder = python::interpreter()
         .parent()
         .expect("is in a folder")
         .to_owned();

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use mlfn_core::{Memory, ProviderName, Seconds};
 use mlfn_emulator::{LocalFunction, Start};
+use mlfn_testkit::python::{self, run};
 use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::mlfn::Project;
 use super::place::{repository, temporary};
-use super::python::{python, run};
 
 /// An unpacked package.
 #[derive(Debug)]
@@ -41,8 +41,10 @@ impl Unpacked {
     pub(crate) fn of(archive: &Path) -> Self {
         let folder = temporary();
         let script = repository().join("tests/it/support/unpack.py");
-        let python = &python().executable;
-        let listing = run(python, [script.as_path(), archive, folder.path()]);
+        let listing = run(
+            python::interpreter(),
+            [script.as_path(), archive, folder.path()],
+        );
         let entries = serde_json::from_str(&listing).expect("has the form above");
         Self { folder, entries }
     }

@@ -80,6 +80,9 @@ pub struct Request {
     pub release: Release,
     /// What to do about drift.
     pub drift: DriftPolicy,
+    /// What is not wanted, and may be there though nothing is recorded of it: if it is there and
+    /// ours, it goes. For removals whose record is lost.
+    pub suspects: Vec<Resource>,
 }
 
 impl Request {
@@ -90,6 +93,7 @@ impl Request {
             wanted,
             release,
             drift: DriftPolicy::PutRight,
+            suspects: Vec::new(),
         }
     }
 
@@ -101,6 +105,7 @@ impl Request {
             wanted,
             release,
             drift: DriftPolicy::PutRight,
+            suspects: Vec::new(),
         }
     }
 }
@@ -159,7 +164,8 @@ impl Engine<'_> {
 
     async fn decide(&self, request: &Request, state: Option<&State>) -> Result<Plan, EngineError> {
         crate::check::resources(self.kinds, &request.wanted)?;
-        let addresses = addresses(&request.wanted, state);
+        let named: Vec<&Resource> = request.wanted.iter().chain(&request.suspects).collect();
+        let addresses = addresses(&named, state);
         let retry = self.retry(&|_, _| ());
         let seen = look(
             self.session,
@@ -176,6 +182,7 @@ impl Engine<'_> {
             release: &request.release,
             kinds: self.kinds,
             wanted: &request.wanted,
+            suspects: &request.suspects,
             state,
             seen: &seen,
             drift: request.drift,
@@ -264,7 +271,9 @@ impl Engine<'_> {
         work: impl AsyncFnOnce(&Cancel) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let locksmith = self.locksmith();
-        let mut lease = locksmith.take(&self.settings.holder, operation).await?;
+        let waiting = |lock: &Lock, left| self.tell(&Event::Waiting { lock, left });
+        let taken = locksmith.take_or_wait(&self.settings.holder, operation, &waiting);
+        let mut lease = taken.await?;
         let lost = Cancel::new();
         let done = self
             .while_kept(&locksmith, &mut lease, &lost, work(&lost))

@@ -134,7 +134,7 @@ impl EngineError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::State(error) => return error.hint(),
-            Self::Lock(error) => return error.hint().map(str::to_owned),
+            Self::Lock(error) => return error.hint(),
             Self::Plan(error) => return error.hint(),
             Self::Read { error, .. } => return error.error.hint(),
             Self::Stale { .. } => "Make a new plan, and read it before you apply it.".to_owned(),
@@ -184,7 +184,8 @@ impl StateError {
             Self::Foreign { .. } => {
                 "Give each service, stage and provider a state of its own.".to_owned()
             }
-            Self::Store(_) | Self::Unwritable(_) => return None,
+            Self::Store(error) => return error.hint(),
+            Self::Unwritable(_) => return None,
         })
     }
 }

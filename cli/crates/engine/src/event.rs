@@ -4,10 +4,19 @@ use std::time::Duration;
 
 use mlfn_core::{Action, Plan, ResourceId};
 
+use crate::state::Lock;
+
 /// Something that happened. Reports turn these into lines or a tree; nothing depends on them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// Somebody else holds the lock, and this waits for it.
+    Waiting {
+        /// Who, since when, and until when unless it is renewed.
+        lock: &'a Lock,
+        /// How long this waits at most.
+        left: Duration,
+    },
     /// A plan was made and will be applied.
     Planned(&'a Plan),
     /// Work on a resource begins.

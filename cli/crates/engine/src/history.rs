@@ -56,6 +56,7 @@ pub(crate) fn rollback(state: Option<&State>, to: Option<u64>) -> Result<Request
         wanted: target.resources.clone(),
         release: target.release.clone(),
         drift: crate::DriftPolicy::PutRight,
+        suspects: Vec::new(),
     })
 }
 

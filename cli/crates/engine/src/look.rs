@@ -60,7 +60,7 @@ pub(crate) async fn look(
 }
 
 /// What to ask for, each name once.
-pub(crate) fn addresses(wanted: &[Resource], state: Option<&State>) -> Vec<Address> {
+pub(crate) fn addresses(named: &[&Resource], state: Option<&State>) -> Vec<Address> {
     let mut all = BTreeMap::new();
     let mut add = |id: &ResourceId, name: &str, remote_id: Option<&String>| {
         let key = (id.kind().to_owned(), name.to_owned());
@@ -71,7 +71,7 @@ pub(crate) fn addresses(wanted: &[Resource], state: Option<&State>) -> Vec<Addre
         });
         address.remote_id = address.remote_id.take().or_else(|| remote_id.cloned());
     };
-    for resource in wanted {
+    for resource in named {
         add(&resource.id, &resource.remote_name, None);
     }
     if let Some(state) = state {

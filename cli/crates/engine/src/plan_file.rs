@@ -119,6 +119,7 @@ pub(crate) fn request(plan: &Plan) -> Request {
         } else {
             DriftPolicy::PutRight
         },
+        suspects: Vec::new(),
     }
 }
 

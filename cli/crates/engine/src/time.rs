@@ -26,6 +26,11 @@ impl Timestamp {
     pub const fn plus(self, time: Duration) -> Self {
         Self(self.0.saturating_add(time.as_secs()))
     }
+
+    /// The time between an earlier point and this one; nothing if that is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
 }
 
 impl fmt::Display for Timestamp {

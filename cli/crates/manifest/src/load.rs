@@ -6,11 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use mlfn_core::{Diagnostic, FieldPath, ProviderName, Service, StageName};
+use mlfn_core::{BucketUrl, Diagnostic, FieldPath, Function, ProviderName, Service, StageName};
 use serde::Deserialize as _;
 use serde_json::Value as Json;
 
-use crate::normalise::{self, Draft};
+use crate::normalise::{self, Draft, Located};
 use crate::problems::{Code, Problem, Problems, Spot, TOO_MANY};
 use crate::readable::readable;
 use crate::schema::{self, v1};
@@ -53,8 +53,13 @@ pub struct LoadOptions<'a> {
 pub struct Loaded {
     /// The service; none if and only if there is an error among the diagnostics.
     pub service: Option<Service>,
+    /// What could be made sense of although there is an error, for finding what else is wrong: each
+    /// value that is wrong is left out or has its default. None if there is a service.
+    pub partial: Option<Service>,
     /// Whether the manifest says that the user's machine stands for the cloud: `provider: local`.
     pub local: bool,
+    /// The bucket that the state lies in; none if it lies beside the manifest.
+    pub state: Option<BucketUrl>,
     /// Everything that is wrong, or worth knowing.
     pub diagnostics: Vec<Diagnostic>,
     /// What the diagnostics point into.
@@ -259,11 +264,19 @@ impl Loader<'_> {
             Some(Understood { draft, resolved }) => (Some(draft), resolved),
             None => (None, Json::Null),
         };
+        let local = draft.as_ref().is_some_and(|draft| draft.local);
+        let state = draft.as_ref().and_then(|draft| draft.state.clone());
+        let service = draft.and_then(|draft| service(draft, self.options));
+        let (service, partial) = if failed {
+            (None, service)
+        } else {
+            (service, None)
+        };
         Loaded {
-            local: draft.as_ref().is_some_and(|draft| draft.local),
-            service: draft
-                .filter(|_| !failed)
-                .and_then(|draft| service(draft, self.options)),
+            local,
+            state,
+            service,
+            partial,
             diagnostics,
             source: self.source,
             folder: self.folder,
@@ -291,12 +304,18 @@ fn service(draft: Draft, options: &LoadOptions<'_>) -> Option<Service> {
         provider: draft.provider,
         region: draft.region,
         tags: draft.tags,
-        functions: draft
-            .functions
-            .into_iter()
-            .map(|located| located.function)
-            .collect(),
+        functions: draft.functions.into_iter().map(function).collect(),
     })
+}
+
+/// Whoever diagnoses triggers counts them, so that those behind one that is left out have to go,
+/// too. Of a manifest without errors, none is left out.
+fn function(located: Located) -> Function {
+    let (at, mut function) = (located.at.key("triggers"), located.function);
+    let places = located.triggers.iter().enumerate();
+    let counted = places.take_while(|(number, place)| **place == at.index(*number));
+    function.triggers.truncate(counted.count());
+    function
 }
 
 /// The tree without `stages`, which have been applied, and with secrets masked.

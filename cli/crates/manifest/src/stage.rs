@@ -12,7 +12,14 @@ const UNKNOWN_STAGE: Code = Code::new("unknown-stage", "the manifest has no such
 const DEFAULT_STAGE: &str = "dev";
 
 /// What a stage may override. Every other key there is reported as unknown.
-const OVERRIDABLE: [&str; 5] = ["memory", "timeout", "architecture", "environment", "params"];
+const OVERRIDABLE: [&str; 6] = [
+    "memory",
+    "timeout",
+    "architecture",
+    "environment",
+    "params",
+    "state",
+];
 
 /// The tree with the overrides of `stage` moved to where they hold. Overrides keep their place, so
 /// that messages point at them; `stages` itself stays as it is.

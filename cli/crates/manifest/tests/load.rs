@@ -261,6 +261,29 @@ fn what_is_resolved_has_the_stage_in_it() {
 }
 
 #[test]
+fn the_state_of_a_stage_lies_where_the_stage_says() {
+    let manifest = "\
+mlfn: 1
+service: iris
+state: s3://my-states/${env:TEAM, everybody}
+models: { classifier: model.onnx }
+stages: { prod: { state: \"gs://production/${stage}\" }, test: {} }
+";
+    let folder = folder(&[("mlfn.yaml", manifest)]);
+    let place = |stage: &str| {
+        let stage = stage.parse().expect("a stage");
+        let loaded = load(&LoadOptions {
+            stage,
+            ..options(folder.path())
+        });
+        loaded.expect("a manifest").state.map(|url| url.to_string())
+    };
+    assert_eq!(place("prod").as_deref(), Some("gs://production/prod"));
+    assert_eq!(place("test").as_deref(), Some("s3://my-states/everybody"));
+    assert_eq!(load_bytes(b"mlfn: 1\n").state, None);
+}
+
+#[test]
 fn git_is_asked_without_git() {
     let commit = "0123456789abcdef0123456789abcdef01234567";
     let manifest = "\

@@ -1,19 +1,18 @@
 //! `mlfn invoke` of what is deployed.
 
 use anyhow::Context as _;
-use mlfn_core::Function;
-use mlfn_engine::state::{self, Document, State, StateStore as _};
+use mlfn_core::{Answer, Function, Invocation};
+use mlfn_engine::state::{self, Document, State};
 
 use super::{own_words, request};
 use crate::commands::state::nothing_deployed;
 use crate::errors::CommandError;
-use crate::lambda::{self, Answer, Ask};
 use crate::pipeline::{self, Checked};
 use crate::printer::Printer;
 use crate::report::Human;
 use crate::settings::{InvocationType, InvokeSettings};
 use crate::status::ExitStatus;
-use crate::{local, registry};
+use crate::{deployment, lambda, local, state_place};
 
 /// Sends a request to a deployed function and shows the answer.
 pub(super) async fn invoke(
@@ -34,28 +33,38 @@ pub(super) async fn invoke(
     let Some((checked, function, payload, settings)) = prepared else {
         return Ok(ExitStatus::InvalidManifest);
     };
-    if !checked.local {
-        registry::cloud(checked.service.provider)?;
-    }
-    let ask = Ask {
+    let cloud = local::cloud(&checked)?;
+    let invocation = Invocation {
         function: remote_name(&checked, &function).await?,
-        kind: settings.kind,
+        kind: settings.kind.into(),
         payload,
     };
-    local::wake(&checked).await?;
-    let url = mlfn_emulator::find_detached(&local::folder(&checked)?).await;
+    let answer = if checked.local {
+        here(&checked, invocation).await?
+    } else {
+        let session = deployment::connect(&*cloud, &checked).await?;
+        let operate = session.operate().with_context(|| no_requests(&checked))?;
+        let answer = operate.invoke(&invocation).await;
+        answer.with_context(|| format!("`{}` cannot be asked", function.name))?
+    };
+    show(&answer, &function, &settings, printer)
+}
+
+/// The local cloud answers for every imitated cloud.
+async fn here(checked: &Checked, invocation: Invocation) -> anyhow::Result<Answer> {
+    local::wake(checked).await?;
+    let url = mlfn_emulator::find_detached(&local::folder(checked)?).await;
     let url = url.context("the local cloud has just ended")?;
-    show(
-        &lambda::invoke(&url, ask).await?,
-        &function,
-        &settings,
-        printer,
-    )
+    lambda::invoke(&url, invocation).await
+}
+
+fn no_requests(checked: &Checked) -> String {
+    format!("{} takes no requests from mlfn", checked.place_name())
 }
 
 /// What others call the function by: its alias if it has one.
 async fn remote_name(checked: &Checked, function: &Function) -> anyhow::Result<String> {
-    let store = checked.state_store();
+    let store = state_place::store(checked).await?;
     let Some(found) = store.read(Document::State).await? else {
         return Err(nothing_deployed(checked).into());
     };

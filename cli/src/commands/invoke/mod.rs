@@ -2,7 +2,7 @@
 
 mod deployed;
 mod local;
-mod request;
+pub(super) mod request;
 
 use serde_json::Value as Json;
 

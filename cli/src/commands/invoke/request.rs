@@ -13,7 +13,7 @@ use crate::settings::{InputSource, RequestSource};
 use crate::tensor_file;
 
 /// The bytes that are sent, whatever they are: it is the function that judges them.
-pub(super) fn bytes(
+pub(in crate::commands) fn bytes(
     source: &RequestSource,
     function: &Function,
     printer: Printer,

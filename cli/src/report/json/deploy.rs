@@ -1,10 +1,15 @@
 //! Plans, events and outcomes as values for programs.
 
+use std::time::Duration;
+
 use mlfn_core::{Change, Plan};
+use mlfn_engine::state::{Lock, State};
 use mlfn_engine::{Event, Status};
 use serde_json::{Value as Json, json};
 
+use crate::pipeline::Checked;
 use crate::report::plan::Totals;
+use crate::report::sources::{self, Door};
 use crate::report::{Deployed, Finished, Serving, info, outcome};
 
 /// What will be done to a resource. The resource as a whole is left out: it may hold secrets.
@@ -49,6 +54,7 @@ pub(super) fn summary(plan: &Plan) -> Json {
 /// The type and the contents of the line for an event.
 pub(super) fn event(event: &Event<'_>) -> Option<(&'static str, Json)> {
     Some(match event {
+        Event::Waiting { lock, left } => ("waiting", waiting(lock, *left)),
         Event::Started { id, action } => ("started", json!({"id": id, "action": action.as_str()})),
         Event::Progress { id, sent, total } if *total > 0 => {
             ("progress", json!({"id": id, "sent": sent, "total": total}))
@@ -80,6 +86,19 @@ pub(super) fn event(event: &Event<'_>) -> Option<(&'static str, Json)> {
     })
 }
 
+/// Whose lock it is, and how long this waits at most, in seconds.
+fn waiting(lock: &Lock, left: Duration) -> Json {
+    json!({
+        "holder": lock.holder,
+        "operation": lock.operation,
+        "host": lock.host,
+        "pid": lock.pid,
+        "since": lock.since.to_string(),
+        "until": lock.until.to_string(),
+        "left": left.as_secs_f64(),
+    })
+}
+
 /// What came of it.
 pub(super) fn outcome(finished: &Finished<'_>) -> Json {
     let outcome = finished.outcome;
@@ -108,6 +127,7 @@ pub(super) fn outcome(finished: &Finished<'_>) -> Json {
         "failed": failed.collect::<Vec<_>>(),
         "not_tried": outcome.not_tried,
         "endpoints": state.map(|state| info::addresses(finished.checked, state)),
+        "sources": local_doors(finished.checked, state),
         "next": (outcome.status != Status::Complete).then_some(&finished.next),
     })
 }
@@ -121,6 +141,12 @@ fn status(status: Status) -> &'static str {
     }
 }
 
+/// Queues and topics of what is deployed here, if it is here.
+fn local_doors(checked: &Checked, state: Option<&State>) -> Option<Vec<Door>> {
+    let state = state.filter(|_| checked.local)?;
+    Some(sources::doors(checked, state, ""))
+}
+
 /// What is served.
 pub(super) fn serving(serving: &Serving<'_>) -> Json {
     let service = &serving.checked.service;
@@ -130,6 +156,7 @@ pub(super) fn serving(serving: &Serving<'_>) -> Json {
         "as": service.provider,
         "url": serving.url,
         "endpoints": info::addresses(serving.checked, serving.state),
+        "sources": sources::doors(serving.checked, serving.state, &format!(" --url {}", serving.url)),
     })
 }
 
@@ -160,6 +187,7 @@ pub(super) fn deployed(deployed: &Deployed<'_>) -> Json {
         "service": state.service,
         "stage": state.stage,
         "endpoints": info::addresses(deployed.checked, state),
+        "sources": local_doors(deployed.checked, Some(state)),
         "release": state.history.last().map(|last| &last.release),
         "resources": resources.collect::<Vec<_>>(),
         "conditions": deployed.conditions,

@@ -204,8 +204,8 @@ fn notifications(service: &Service) -> Vec<Resource> {
     for function in &service.functions {
         for (storage, number) in storages(function).zip(1_u32..) {
             let notification = buckets.entry(&storage.bucket).or_default();
-            let entry = entry(service, function, storage, number);
-            notification.entries.push(entry);
+            let (id, entry) = entry(service, function, storage, number);
+            notification.entries.insert(id, entry);
             let allowed = called_by_bucket(service, function, &storage.bucket);
             notification.permissions.insert(allowed.id);
         }
@@ -214,7 +214,10 @@ fn notifications(service: &Service) -> Vec<Resource> {
         let id = names::id(kinds::BUCKET_NOTIFICATION, bucket);
         let mut resource = Resource::new(id, format!("{bucket}/{}", entry_prefix(service)))
             .within(names::id(kinds::BUCKET, bucket))
-            .with("entries", Value::List(notification.entries));
+            .with(
+                "entries",
+                Value::List(notification.entries.into_values().collect()),
+            );
         // S3 tries whether it may call what it is told to call.
         resource.after = notification.permissions;
         resource
@@ -224,7 +227,8 @@ fn notifications(service: &Service) -> Vec<Resource> {
 
 #[derive(Default)]
 struct Notification {
-    entries: Vec<Value>,
+    /// By their ids: S3 promises no order.
+    entries: BTreeMap<String, Value>,
     permissions: BTreeSet<ResourceId>,
 }
 
@@ -233,14 +237,21 @@ fn entry_prefix(service: &Service) -> String {
     format!("mlfn/{}/{}", service.name, service.stage)
 }
 
-fn entry(service: &Service, function: &Function, storage: &StorageTrigger, number: u32) -> Value {
+/// The id of an entry, and the entry.
+fn entry(
+    service: &Service,
+    function: &Function,
+    storage: &StorageTrigger,
+    number: u32,
+) -> (String, Value) {
     let id = format!("{}/{}/{number}", entry_prefix(service), function.name);
     let text = |text: &Option<String>| Value::from(text.clone().unwrap_or_default());
-    object([
-        ("id", id.into()),
+    let entry = object([
+        ("id", id.clone().into()),
         ("function", callee(function)),
         ("event", CREATED.into()),
         ("prefix", text(&storage.prefix)),
         ("suffix", text(&storage.suffix)),
-    ])
+    ]);
+    (id, entry)
 }

@@ -14,7 +14,7 @@ use crate::kinds;
 use crate::package;
 
 /// Where Lambda writes the logs of a function unless it is told otherwise, and where people look.
-const LOG_FOLDER: &str = "/aws/lambda/";
+pub(crate) const LOG_FOLDER: &str = "/aws/lambda/";
 
 /// How long logs are kept if the manifest does not say, in days.
 pub(super) const LOG_RETENTION_DAYS: u32 = 30;

@@ -9,8 +9,7 @@
 use std::collections::BTreeSet;
 
 use mlfn_core::{
-    Digest, Function, HttpAuth, HttpMethod, HttpTrigger, Resource, ResourceId, Service, Trigger,
-    Value,
+    Digest, Function, HttpAuth, HttpTrigger, Resource, ResourceId, Service, Trigger, Value,
 };
 use serde_json::{Value as Json, json};
 
@@ -126,7 +125,7 @@ fn authorizers(api: &str, triggers: &[&HttpTrigger]) -> Vec<Resource> {
             let authorizer = Resource::new(id, remote_name)
                 .within(api_id())
                 .with("issuer", issuer.as_str())
-                .with("audience", json!(audience))
+                .with("audience", any_of(audience))
                 .with("identity_source", "$request.header.Authorization");
             all.push(authorizer);
         }
@@ -138,9 +137,14 @@ fn authorizer_id(auth: &HttpAuth) -> Option<ResourceId> {
     let HttpAuth::Jwt { issuer, audience } = auth else {
         return None;
     };
-    let digest = Digest::of(json!([issuer, audience]).to_string().as_bytes());
+    let digest = Digest::of(json!([issuer, any_of(audience)]).to_string().as_bytes());
     let name = format!("jwt-{}", digest.short());
     Some(names::id(kinds::HTTP_AUTHORIZER, name))
+}
+
+/// A token has to be for one of them: their order means nothing.
+fn any_of(audience: &[String]) -> Json {
+    json!(audience.iter().collect::<BTreeSet<_>>())
 }
 
 fn integration_id(function: &Function) -> ResourceId {
@@ -158,7 +162,7 @@ fn integration(api: &str, function: &Function) -> Resource {
 }
 
 fn route(api: &str, function: &Function, http: &HttpTrigger) -> Resource {
-    let key = format!("{} {}", method(http), http.path);
+    let key = format!("{} {}", http.method.as_str(), http.path);
     let authorization = match http.auth {
         HttpAuth::Iam => "AWS_IAM",
         HttpAuth::Jwt { .. } => "JWT",
@@ -192,7 +196,8 @@ fn cors(triggers: &[&HttpTrigger]) -> Option<Json> {
         return None;
     }
     let origins: BTreeSet<&String> = shared.iter().flat_map(|http| &http.cors).collect();
-    let mut methods: BTreeSet<String> = shared.iter().map(|http| method(http)).collect();
+    let methods = shared.iter().map(|http| http.method.as_str());
+    let mut methods: BTreeSet<String> = methods.map(str::to_owned).collect();
     if methods.remove("ANY") {
         methods = ["*".to_owned()].into();
     }
@@ -209,17 +214,4 @@ fn cors(triggers: &[&HttpTrigger]) -> Option<Json> {
         "allow_headers": headers,
         "max_age": CORS_MAX_AGE,
     }))
-}
-
-/// As route keys and CORS spell it.
-fn method(http: &HttpTrigger) -> String {
-    let name = match http.method {
-        HttpMethod::Get => "GET",
-        HttpMethod::Post => "POST",
-        HttpMethod::Put => "PUT",
-        HttpMethod::Patch => "PATCH",
-        HttpMethod::Delete => "DELETE",
-        HttpMethod::Any => "ANY",
-    };
-    name.to_owned()
 }

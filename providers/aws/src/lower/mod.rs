@@ -24,8 +24,9 @@ use std::collections::BTreeSet;
 use mlfn_core::{Artifact, Function, KindSpec, Resource, ResourceId, Service, Value};
 use serde_json::json;
 
+pub(crate) use self::function::LOG_FOLDER;
 pub use self::outputs::OUTPUTS_VARIABLE;
-pub use self::secrets::{SecretStore, secret_store, secret_text};
+pub use self::secrets::{SecretStore, secret_in, secret_store, secret_text};
 use crate::kinds;
 
 /// The resources of `service`, sorted by kind and name. `artifacts` has one for each function, in

@@ -15,6 +15,9 @@ use crate::{kinds, limits};
 /// Guide, "Using Lambda with Amazon SQS").
 const VISIBILITY_FACTOR: u32 = 6;
 
+/// The visibility timeout of queues that mlfn does not read, in seconds: the default of SQS.
+const VISIBILITY: u32 = 30;
+
 /// The longest visibility timeout, 12 hours (`CreateQueue`, `VisibilityTimeout`).
 const VISIBILITY_MAX: u32 = 43_200;
 
@@ -99,7 +102,9 @@ pub(super) fn dead_letters(
     source: &str,
 ) -> Resource {
     let name = names::dead_letter_queue(service, reader, source);
-    let queue = tagged(service, id, &name).with("message_retention", DEAD_RETENTION);
+    let queue = tagged(service, id, &name)
+        .with("message_retention", DEAD_RETENTION)
+        .with("visibility_timeout", VISIBILITY);
     fifo_if(limits::is_fifo(&name), queue)
 }
 
@@ -154,7 +159,9 @@ fn window(queue: &QueueTrigger) -> u32 {
 
 fn queue(service: &Service, name: &str) -> Resource {
     let id = names::id(kinds::QUEUE, name);
-    let queue = tagged(service, id, service.cloud_name(name)).with("message_retention", RETENTION);
+    let queue = tagged(service, id, service.cloud_name(name))
+        .with("message_retention", RETENTION)
+        .with("visibility_timeout", VISIBILITY);
     fifo_if(limits::is_fifo(name), queue)
 }
 

@@ -6,6 +6,10 @@ use super::policy::Statement;
 use super::{found, is_arn, looked_up};
 use crate::kinds;
 
+/// How the value of an environment variable begins that is for a secret; the name or ARN of the
+/// secret follows. The same as `SECRET_MARK` of the shim's contract.
+const SECRET_MARK: &str = "mlfn:secret:";
+
 /// Where AWS keeps a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretStore {
@@ -16,10 +20,15 @@ pub enum SecretStore {
 }
 
 /// The value of the environment variable that a secret is for. The shim looks the secret up by it
-/// when an instance starts, so the beginning is the one that it knows (`SECRET_MARK` of its
-/// contract).
+/// when an instance starts.
 pub fn secret_text(SecretRef(name): &SecretRef) -> String {
-    format!("mlfn:secret:{name}")
+    format!("{SECRET_MARK}{name}")
+}
+
+/// The secret that such a value is for; none if it is for none.
+pub fn secret_in(text: &str) -> Option<SecretRef> {
+    let name = text.strip_prefix(SECRET_MARK)?;
+    Some(SecretRef(name.to_owned()))
 }
 
 /// Where the secret of this name is: an ARN says it itself, a name that begins with `/` is the path

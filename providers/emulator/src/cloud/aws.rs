@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::record::{Record, Thing, file, number};
 use crate::emulator::LATEST;
 use crate::emulator::wiring::{
-    Api, ApiRoute, Cors, FunctionWiring, Revision, Tokens, Url, Variable, Wiring,
+    Alias, Api, ApiRoute, Cors, FunctionWiring, Revision, Tokens, Url, Variable, Wiring,
 };
 use crate::packages::Packages;
 use crate::platform::{ACCOUNT, REGION, arn};
@@ -185,11 +185,22 @@ pub(crate) fn points_to_something(record: &Record, alias: &Thing) -> Result<(), 
         return Ok(());
     }
     let function = alias.name.split(':').next().unwrap_or_default();
-    let version = alias.text("version").unwrap_or_default();
-    let exists = versions(record, function).any(|(number, _)| number == version);
-    exists.then_some(()).ok_or_else(|| Failure::NotFound {
-        what: format!("{function}:{version}"),
-    })
+    let alias = pointer(alias);
+    let sound = |weight: &f64| (0.0..=1.0).contains(weight);
+    if alias.weights.len() > 1 || !alias.weights.values().all(sound) {
+        let why = "an alias shares its requests between two versions, by a weight from 0 to 1";
+        return Err(Failure::Rejected {
+            why: why.to_owned(),
+        });
+    }
+    let exists = |wanted: &String| versions(record, function).any(|(number, _)| number == *wanted);
+    let wanted = std::iter::once(&alias.version).chain(alias.weights.keys());
+    match wanted.into_iter().find(|version| !exists(version)) {
+        None => Ok(()),
+        Some(version) => Err(Failure::NotFound {
+            what: format!("{function}:{version}"),
+        }),
+    }
 }
 
 /// A version that an alias points to stays.
@@ -198,7 +209,8 @@ pub(super) fn dismiss(record: &Record, thing: &Thing) -> Result<(), Failure> {
         return Ok(());
     };
     let number = thing.number.unwrap_or_default().to_string();
-    let user = aliases(record, function).find(|(_, version)| *version == number);
+    let user = aliases(record, function)
+        .find(|(_, alias)| alias.version == number || alias.weights.contains_key(&number));
     match user {
         Some((alias, _)) => Err(Failure::Conflict {
             why: format!("the alias `{alias}` of `{function}` points to version {number}"),
@@ -217,13 +229,22 @@ fn versions<'a>(
     ours.map(|thing| (thing.number.unwrap_or_default().to_string(), thing))
 }
 
-/// The aliases of a function, with the versions that they point to.
-fn aliases<'a>(record: &'a Record, function: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+/// The aliases of a function, with what they point to.
+fn aliases<'a>(record: &'a Record, function: &'a str) -> impl Iterator<Item = (&'a str, Alias)> {
     let all = record.of_kind(ALIAS);
     all.filter_map(move |thing| {
         let (of, alias) = thing.name.split_once(':')?;
-        (of == function).then(|| (alias, thing.text("version").unwrap_or_default()))
+        (of == function).then(|| (alias, pointer(thing)))
     })
+}
+
+/// What an alias points to. `routing` is what `RoutingConfig` has in `AdditionalVersionWeights`.
+fn pointer(alias: &Thing) -> Alias {
+    let weights = alias.fields.get("routing").cloned().unwrap_or_default();
+    Alias {
+        version: alias.text("version").unwrap_or_default().to_owned(),
+        weights: serde_json::from_value(weights).unwrap_or_default(),
+    }
 }
 
 /// What of it takes requests.
@@ -254,8 +275,8 @@ impl Wirer<'_> {
             let revision = self.revision(version.snapshot.as_ref()?, version.modified)?;
             Some((number, revision))
         });
-        let aliases: BTreeMap<String, String> = aliases(self.record, name)
-            .map(|(alias, version)| (alias.to_owned(), version.to_owned()))
+        let aliases: BTreeMap<String, Alias> = aliases(self.record, name)
+            .map(|(name, alias)| (name.to_owned(), alias))
             .collect();
         FunctionWiring {
             revisions: latest.into_iter().chain(versions).collect(),
@@ -266,12 +287,12 @@ impl Wirer<'_> {
         }
     }
 
-    fn warm(&self, function: &str, aliases: &BTreeMap<String, String>) -> BTreeMap<String, u32> {
+    fn warm(&self, function: &str, aliases: &BTreeMap<String, Alias>) -> BTreeMap<String, u32> {
         let all = self.record.of_kind("aws:provisioned-concurrency");
         let ours = all.filter_map(|thing| {
             let (of, alias) = thing.name.split_once(':')?;
-            let version = aliases.get(alias).filter(|_| of == function)?;
-            Some((version.clone(), thing.number_of("instances")?))
+            let alias = aliases.get(alias).filter(|_| of == function)?;
+            Some((alias.version.clone(), thing.number_of("instances")?))
         });
         ours.collect()
     }

@@ -66,6 +66,11 @@ impl Thing {
         self.fields.get(field).and_then(Json::as_str)
     }
 
+    /// Whether a field is true.
+    pub(crate) fn flag(&self, field: &str) -> bool {
+        self.fields.get(field) == Some(&Json::Bool(true))
+    }
+
     /// A field that is a whole number.
     pub(crate) fn number_of(&self, field: &str) -> Option<u32> {
         number(&self.fields, field)
@@ -275,6 +280,11 @@ impl Store {
         // The files of the cloud first, the lock and the folder last. What somebody else put
         // there stays.
         crate::packages::Packages::new(self.folder.join("packages")).keep(&BTreeSet::new());
+        if try_lock(&self.folder, "emulator.lock").is_ok_and(|free| free.is_some()) {
+            // Of a process that was killed.
+            let _ = fs_err::remove_file(self.folder.join("endpoint.json"));
+        }
+        crate::sources::storage::clear(&self.folder);
         for folder in ["packages", "logs", "tmp"] {
             let _ = fs_err::remove_dir_all(self.folder.join(folder));
         }
@@ -283,13 +293,26 @@ impl Store {
             "daemon.log",
             "start.lock",
             "emulator.lock",
+            crate::sources::queue::store::FILE,
+            crate::sources::schedule::FILE,
             LOCK,
         ] {
             let _ = fs_err::remove_file(self.folder.join(file));
         }
+        self.remove_drafts();
         drop(turn);
         let _ = fs_err::remove_dir(&self.folder);
         Ok(())
+    }
+
+    /// What [`replace`] leaves if its process is killed.
+    fn remove_drafts(&self) {
+        let entries = fs_err::read_dir(&self.folder).into_iter().flatten();
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.extension().is_some_and(|end| end == DRAFT) {
+                let _ = fs_err::remove_file(path);
+            }
+        }
     }
 
     fn write(&self, record: Record) -> io::Result<()> {
@@ -350,10 +373,13 @@ fn lock_file(folder: &Path, name: &str) -> io::Result<File> {
     options.open(folder.join(name))
 }
 
+/// How names of files that are being written end.
+const DRAFT: &str = "tmp";
+
 /// Replaces a file, so that it has all of its old or all of its new content whenever the machine
 /// stops. Only its owner may read it: environment variables are in there.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let draft = path.with_extension(format!("{}.tmp", random_hex(4)));
+    let draft = path.with_extension(format!("{}.{DRAFT}", random_hex(4)));
     let written = (|| {
         let mut file = File::create(&draft)?;
         file.set_permissions(Permissions::from_mode(0o600))?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mlfn_core::ProviderName;
 
 use super::EmulatorOptions;
-use super::wiring::{FunctionWiring, Revision, Variable, Wiring};
+use super::wiring::{Alias, FunctionWiring, Revision, Variable, Wiring};
 use crate::blueprint::Blueprint;
 use crate::log_file::LogFile;
 use crate::packages::Leases;
@@ -34,20 +34,19 @@ pub(crate) struct Live {
 #[derive(Debug)]
 pub(crate) struct LiveFunction {
     pools: BTreeMap<String, Arc<Pool>>,
-    aliases: BTreeMap<String, String>,
+    aliases: BTreeMap<String, Alias>,
     log: Arc<LogFile>,
     /// Its own gate, and how many it lets in.
     reserved: Option<(u32, Arc<Gate>)>,
 }
 
 impl LiveFunction {
-    /// The pool of a revision, an alias, or the newest.
+    /// The pool of a revision, an alias, or the newest. For an alias with several revisions, each
+    /// call chooses anew.
     pub(crate) fn pool(&self, qualifier: Option<&str>) -> Option<&Arc<Pool>> {
         let qualifier = qualifier.unwrap_or(LATEST);
-        let version = self
-            .aliases
-            .get(qualifier)
-            .map_or(qualifier, String::as_str);
+        let alias = self.aliases.get(qualifier);
+        let version = alias.map_or(qualifier, |alias| alias.choose(fastrand::f64()));
         self.pools.get(version)
     }
 
@@ -79,7 +78,8 @@ impl Live {
     }
 
     /// After a change of the wiring. What is new has no instances yet.
-    pub(crate) fn next(&self, wiring: Wiring, options: &EmulatorOptions) -> Self {
+    /// `url` is where the cloud answers.
+    pub(crate) fn next(&self, wiring: Wiring, options: &EmulatorOptions, url: &str) -> Self {
         let reserved: u32 = wiring.functions.values().filter_map(|f| f.reserved).sum();
         let seats = options.limits.concurrency.saturating_sub(reserved).max(1);
         let shared = match &self.shared {
@@ -88,6 +88,7 @@ impl Live {
         };
         let maker = Maker {
             region: wiring.region.as_deref(),
+            url,
             options,
             shared: &shared.1,
             groups: self.groups.as_ref(),
@@ -130,6 +131,7 @@ fn shared_gate(seats: u32) -> Arc<Gate> {
 /// Makes what takes requests.
 struct Maker<'a> {
     region: Option<&'a str>,
+    url: &'a str,
     options: &'a EmulatorOptions,
     shared: &'a Arc<Gate>,
     groups: Option<&'a Arc<Groups>>,
@@ -180,6 +182,7 @@ impl Maker<'_> {
             };
             Some((name.clone(), value?))
         });
+        let environment = self.surroundings().chain(environment);
         PoolSpec {
             blueprint: Blueprint {
                 platform: self.options.platform,
@@ -196,8 +199,23 @@ impl Maker<'_> {
             log: Arc::clone(log),
             seats: of.seats,
             groups: self.groups.cloned(),
+            share: self.options.limits.cpu_share,
             lease: self.leases.lease(&of.digest),
         }
+    }
+
+    /// What leads a function to this cloud and nowhere else, by the names that all SDKs know: who
+    /// it is, and where everything is. Signatures are not checked.
+    fn surroundings(&self) -> impl Iterator<Item = (String, String)> {
+        let variables = [
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_SESSION_TOKEN", "local"),
+            ("AWS_ENDPOINT_URL", self.url),
+        ];
+        let is_aws = self.options.platform == ProviderName::Aws;
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        variables.map(owned).into_iter().filter(move |_| is_aws)
     }
 
     /// Lambda turns away what is too much; the others let it wait for a while.

@@ -18,10 +18,13 @@ use tokio::task::JoinHandle;
 use self::live::LiveFunction;
 use self::wiring::Wiring;
 use crate::EmulatorError;
+use crate::clock::Clock;
 use crate::front;
 use crate::identifiers::uuid;
+use crate::log_file::LogLine;
 use crate::platform::{Event, Work, arn};
-use crate::pool::{Ask, Done, Groups, Pool, Throttled};
+use crate::pool::{Ask, CpuShare, Done, Groups, Pool, Throttled};
+use crate::sources::{MessageStore, Sources, Surroundings};
 
 pub(crate) use self::live::{LATEST, Live};
 
@@ -38,6 +41,8 @@ pub struct EmulatorOptions {
     pub limits: Limits,
     /// The value of a secret, by the name of the environment variable that gets it.
     pub secrets: Secrets,
+    /// What time it is for schedules and queues.
+    pub clock: Clock,
 }
 
 /// Looks up the value of a secret by the name of the environment variable that gets it.
@@ -52,6 +57,7 @@ impl EmulatorOptions {
             port: None,
             limits: Limits::default(),
             secrets: Arc::new(|_| None),
+            clock: Clock::system(),
         }
     }
 
@@ -78,9 +84,8 @@ pub struct Limits {
     /// Requests at a time, of all functions together; those over it are turned away as the cloud
     /// turns away what is over the account's limit. On Lambda, each has an instance of its own.
     pub concurrency: u32,
-    /// Whether an instance gets only the share of a processor that goes with its memory. Needs
-    /// control groups, see [`Emulator::enforcement`].
-    pub cpu_share: bool,
+    /// How much of a processor an instance gets.
+    pub cpu_share: CpuShare,
     /// How long an instance may have nothing to do before it ends.
     pub idle: Duration,
     /// The first pause before a failed event is tried again; the second is twice as long.
@@ -91,7 +96,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             concurrency: 64,
-            cpu_share: false,
+            cpu_share: CpuShare::Off,
             idle: Duration::from_mins(5),
             event_pause: Duration::from_mins(1),
         }
@@ -103,8 +108,9 @@ impl Default for Limits {
 pub enum Enforcement {
     /// By the kernel: memory, and the share of a processor if that is wanted.
     Kernel,
-    /// By looking every few milliseconds at what the kernel tells of their memory (on Linux).
-    /// Shares of a processor are not enforced. The text says why not by the kernel.
+    /// By looking every few milliseconds at what the kernel tells of their memory and of their
+    /// time on processors (on Linux), and ending or stopping them. The text says why not by the
+    /// kernel.
     Watch(String),
 }
 
@@ -141,6 +147,8 @@ pub struct Emulator {
     address: SocketAddr,
     enforcement: Enforcement,
     live: RwLock<Arc<Live>>,
+    /// What sends events of its own accord.
+    sources: Sources,
     /// True once it shall end.
     ending: watch::Sender<bool>,
     /// What answers on the port.
@@ -176,7 +184,20 @@ impl Emulator {
             Err(error) => (None, Enforcement::Watch(error.to_string())),
         };
         let live = RwLock::new(Arc::new(Live::empty(&options, groups)));
-        let emulator = Arc::new(Self {
+        let messages = MessageStore::open(&options.folder);
+        let messages = messages.map_err(|source| EmulatorError::Machine {
+            action: "read the messages of its queues",
+            source,
+        })?;
+        let emulator = Arc::new_cyclic(|emulator| Self {
+            sources: Sources::new(
+                &Surroundings::new(
+                    Weak::clone(emulator),
+                    options.clock.clone(),
+                    options.folder.clone(),
+                ),
+                messages,
+            ),
             options,
             address,
             enforcement,
@@ -214,10 +235,15 @@ impl Emulator {
     /// where they are.
     pub(crate) fn rewire(&self, wiring: Wiring) {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        let next = Arc::new(live.next(wiring, &self.options));
+        let next = Arc::new(live.next(wiring, &self.options, &self.url()));
         let last = std::mem::replace(&mut *live, Arc::clone(&next));
         drop(live);
         last.gone(&next).for_each(Pool::retire);
+    }
+
+    /// What sends events of its own accord.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// What takes requests now.
@@ -266,16 +292,13 @@ impl Emulator {
 
     /// A handle for what sends events to one function again and again.
     pub fn handle(self: &Arc<Self>, function: &str, qualifier: Option<&str>) -> FunctionHandle {
-        FunctionHandle {
-            emulator: Arc::downgrade(self),
-            function: function.to_owned(),
-            qualifier: qualifier.map(str::to_owned),
-        }
+        FunctionHandle::new(Arc::downgrade(self), function, qualifier)
     }
 
     /// Ends it: no new requests, an end for those that run, and for all instances. The port is
     /// free afterwards.
     pub async fn shut_down(&self) {
+        self.sources.stop().await;
         self.ending.send_replace(true);
         let front = self.front().take();
         if let Some(front) = front {
@@ -335,17 +358,52 @@ pub struct FunctionHandle {
 }
 
 impl FunctionHandle {
+    pub(crate) fn new(emulator: Weak<Emulator>, function: &str, qualifier: Option<&str>) -> Self {
+        Self {
+            emulator,
+            function: function.to_owned(),
+            qualifier: qualifier.map(str::to_owned),
+        }
+    }
+
     /// Sends `payload` and waits for what it comes to.
     pub async fn invoke(&self, payload: Bytes) -> Result<Done, InvokeError> {
         let qualifier = self.qualifier.as_deref();
         let emulator = self.emulator.upgrade();
         let emulator = emulator.ok_or_else(|| not_found(&self.function, qualifier))?;
-        let call = Call {
+        emulator.invoke(self.call(payload)).await
+    }
+
+    /// Hands `payload` over, to be delivered in the background as Lambda delivers events that
+    /// nobody waits for: again if the function fails, later if no instance is free.
+    pub(crate) fn hand_over(&self, payload: Bytes) {
+        if let Some(emulator) = self.emulator.upgrade() {
+            front::deliver(&emulator, uuid(), self.call(payload));
+        }
+    }
+
+    /// Writes a line into the function's log; `stream` is the name of its log stream.
+    pub(crate) fn note(&self, stream: &str, text: impl Into<String>) {
+        let live = self.emulator.upgrade().map(|emulator| emulator.live());
+        let function = live
+            .as_ref()
+            .and_then(|live| live.functions.get(&self.function));
+        if let Some(function) = function {
+            function.log().append(&LogLine {
+                time: Clock::system().milliseconds(),
+                stream: stream.to_owned(),
+                request: None,
+                text: text.into(),
+            });
+        }
+    }
+
+    fn call(&self, payload: Bytes) -> Call {
+        Call {
             function: self.function.clone(),
             qualifier: self.qualifier.clone(),
             payload,
             ..Call::default()
-        };
-        emulator.invoke(call).await
+        }
     }
 }

@@ -43,13 +43,35 @@ pub(crate) struct FunctionWiring {
     /// By number, and `$LATEST`.
     pub(crate) revisions: BTreeMap<String, Revision>,
     /// Pointers to revisions.
-    pub(crate) aliases: BTreeMap<String, String>,
+    pub(crate) aliases: BTreeMap<String, Alias>,
     /// Requests at a time that are set aside for it, and the most that it gets.
     pub(crate) reserved: Option<u32>,
     /// How many instances of a revision are kept warm.
     pub(crate) warm: BTreeMap<String, u32>,
     /// Those that people see.
     pub(crate) tags: BTreeMap<String, String>,
+}
+
+/// A pointer to a revision, which may give a part of its requests to others.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Alias {
+    /// The revision that gets what no other gets.
+    pub(crate) version: String,
+    /// The parts of the others, from 0 to 1.
+    pub(crate) weights: BTreeMap<String, f64>,
+}
+
+impl Alias {
+    /// The revision of a request that has drawn `number`, which is from 0 to 1.
+    pub(crate) fn choose(&self, mut number: f64) -> &str {
+        for (version, weight) in &self.weights {
+            if number < *weight {
+                return version;
+            }
+            number -= weight;
+        }
+        &self.version
+    }
 }
 
 /// What was deployed at one time.
@@ -133,4 +155,32 @@ pub(crate) struct Cors {
     pub(crate) allow_methods: Vec<String>,
     pub(crate) allow_headers: Vec<String>,
     pub(crate) max_age: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_gives_each_revision_its_part() {
+        let weights = [("2".to_owned(), 0.25), ("3".to_owned(), 0.5)];
+        let alias = Alias {
+            version: "1".to_owned(),
+            weights: weights.into(),
+        };
+        for (number, expected) in [
+            (0.0, "2"),
+            (0.24, "2"),
+            (0.25, "3"),
+            (0.74, "3"),
+            (0.75, "1"),
+        ] {
+            assert_eq!(alias.choose(number), expected, "{number}");
+        }
+        let plain = Alias {
+            weights: BTreeMap::new(),
+            ..alias
+        };
+        assert_eq!(plain.choose(0.0), "1");
+    }
 }

@@ -15,9 +15,13 @@ const TRIES: u32 = 3;
 /// How long an event is kept that finds no free instance.
 const MAX_AGE: Duration = Duration::from_hours(6);
 
+/// The log stream of what is noted here.
+const STREAM: &str = "events";
+
 /// Delivers an event in the background.
-pub(super) fn deliver(emulator: &Arc<Emulator>, id: String, call: Call) {
+pub(crate) fn deliver(emulator: &Arc<Emulator>, id: String, call: Call) {
     let first_pause = emulator.options().limits.event_pause;
+    let handle = emulator.handle(&call.function, call.qualifier.as_deref());
     let emulator = Arc::downgrade(emulator);
     tokio::spawn(async move {
         let (mut failures, mut waited) = (0, Duration::ZERO);
@@ -40,9 +44,21 @@ pub(super) fn deliver(emulator: &Arc<Emulator>, id: String, call: Call) {
             };
             waited += wait;
             if failures == TRIES || waited > MAX_AGE {
+                handle.note(
+                    STREAM,
+                    format!("mlfn: event {id} is given up: {}", reason(failures)),
+                );
                 return;
             }
             sleep(wait).await;
         }
     });
+}
+
+/// Why an event is not tried again.
+fn reason(failures: u32) -> String {
+    match failures {
+        TRIES => format!("the function failed on it {TRIES} times"),
+        _ => "it found no free instance for six hours".to_owned(),
+    }
 }

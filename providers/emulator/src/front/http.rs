@@ -300,7 +300,12 @@ fn index(emulator: &Arc<Emulator>, live: &Live) -> Reply {
             let routes: Vec<String> = routes
                 .map(|route| format!("{} {}", route.method, route.path))
                 .collect();
-            json!({ "name": name, "routes": routes, "aliases": function.aliases })
+            let aliases: std::collections::BTreeMap<_, _> = function
+                .aliases
+                .iter()
+                .map(|(name, alias)| (name, &alias.version))
+                .collect();
+            json!({ "name": name, "routes": routes, "aliases": aliases })
         })
         .collect();
     let body = json!({ "imitates": live.wiring.platform, "url": base, "functions": functions });

@@ -5,6 +5,7 @@
 
 mod describe;
 mod name;
+mod stream;
 
 use std::sync::Arc;
 
@@ -20,21 +21,27 @@ use serde_json::{Value as Json, json};
 
 use self::name::Target;
 use super::{BodyError, Reply, events, read, set};
-use crate::emulator::{Call, LATEST};
+use crate::emulator::Call;
 use crate::identifiers::uuid;
 use crate::platform::{LAMBDA_MAX_BYTES, arn};
 use crate::pool::Done;
 use crate::{Emulator, InvokeError};
 
-/// The version that most of the API has had since its beginning.
-const PREFIX: &str = "/2015-03-31/functions";
+/// Each call has the version of the API in which it came, as a date.
+const VERSIONS: [&str; 4] = ["2015-03-31", "2016-08-19", "2019-09-30", "2021-11-15"];
+
+/// What the paths are about, behind the version.
+const SUBJECTS: [&str; 2] = ["functions", "account-settings"];
 
 /// Bytes of an event that nobody waits for.
 const MAX_EVENT: usize = 1024 * 1024;
 
 /// Whether a path is one of the API.
 pub(super) fn is_for(path: &str) -> bool {
-    path.starts_with(PREFIX)
+    let mut steps = path.split('/').skip(1);
+    let [version, subject] = [steps.next(), steps.next()];
+    version.is_some_and(|version| VERSIONS.contains(&version))
+        && subject.is_some_and(|subject| SUBJECTS.contains(&subject))
 }
 
 /// An error as the API tells it.
@@ -82,21 +89,34 @@ async fn route(
     id: &str,
 ) -> Result<Reply, ApiError> {
     let (head, body) = request.into_parts();
-    let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let steps: Vec<&str> = path.split('/').filter(|step| !step.is_empty()).collect();
-    let (name, steps) = match steps.split_first() {
-        Some((name, steps)) => (*name, steps),
-        None if head.method == Method::GET => return Ok(describe::functions(emulator, &head)),
-        None => return Err(unknown(&head)),
+    let path = head.uri.path().split('/');
+    let steps: Vec<&str> = path.filter(|step| !step.is_empty()).collect();
+    let (name, steps) = match (&head.method, steps.as_slice()) {
+        (&Method::GET, ["2015-03-31", "functions"]) => {
+            return Ok(describe::functions(emulator, &head));
+        }
+        (&Method::GET, ["2016-08-19", "account-settings"]) => {
+            return Ok(describe::account(emulator));
+        }
+        (_, [_, "functions", name, steps @ ..]) => (name, steps),
+        _ => return Err(unknown(&head)),
     };
     let target = Target::read(name, head.uri.query())?;
     match (&head.method, steps) {
-        (&Method::POST, ["invocations"]) => invoke(emulator, &head, body, target, id).await,
+        (&Method::POST, ["invocations"]) => {
+            let ask = Asked::read(emulator, &head, body, target).await?;
+            invoke(emulator, ask, id).await
+        }
+        (&Method::POST, ["response-streaming-invocations"]) => {
+            let ask = Asked::read(emulator, &head, body, target).await?;
+            stream::invoke(emulator, ask, id).await
+        }
         (&Method::GET, []) => describe::function(emulator, &target),
         (&Method::GET, ["configuration"]) => describe::configuration(emulator, &target),
         (&Method::GET, ["versions"]) => describe::versions(emulator, &target),
         (&Method::GET, ["aliases"]) => describe::aliases(emulator, &target),
         (&Method::GET, ["aliases", alias]) => describe::alias(emulator, &target, alias),
+        (&Method::GET, ["concurrency"]) => describe::concurrency(emulator, &target),
         _ => Err(unknown(&head)),
     }
 }
@@ -110,51 +130,60 @@ fn unknown(head: &Parts) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "UnknownOperationException", &message)
 }
 
-/// `Invoke`.
-async fn invoke(
-    emulator: &Arc<Emulator>,
-    head: &Parts,
-    body: Incoming,
-    target: Target,
-    id: &str,
-) -> Result<Reply, ApiError> {
-    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let kind = header("x-amz-invocation-type").unwrap_or("RequestResponse");
-    let limit = if kind == "Event" {
-        MAX_EVENT
-    } else {
-        LAMBDA_MAX_BYTES
-    };
-    let payload = payload(body, limit).await?;
-    let live = emulator.live();
-    let function = live.functions.get(&target.function);
-    if function
-        .and_then(|found| found.pool(target.qualifier.as_deref()))
-        .is_none()
-    {
-        return Err(target.not_found(live.wiring.region.as_deref()));
+/// A call, and how it shall be carried out.
+struct Asked {
+    kind: String,
+    /// The version that the call is for; of an alias with several, the main one.
+    version: String,
+    call: Call,
+}
+
+impl Asked {
+    async fn read(
+        emulator: &Arc<Emulator>,
+        head: &Parts,
+        body: Incoming,
+        target: Target,
+    ) -> Result<Self, ApiError> {
+        let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let kind = header("x-amz-invocation-type").unwrap_or("RequestResponse");
+        let limit = match kind {
+            "Event" => MAX_EVENT,
+            _ => LAMBDA_MAX_BYTES,
+        };
+        let payload = payload(body, limit).await?;
+        let version = target.version(emulator)?;
+        let context = header("x-amz-client-context").and_then(|text| BASE64.decode(text).ok());
+        Ok(Self {
+            kind: kind.to_owned(),
+            version,
+            call: Call {
+                function: target.function,
+                qualifier: target.qualifier,
+                payload,
+                wants_tail: header("x-amz-log-type") == Some("Tail"),
+                client_context: context.and_then(|bytes| String::from_utf8(bytes).ok()),
+            },
+        })
     }
-    drop(live);
-    let context = header("x-amz-client-context").and_then(|text| BASE64.decode(text).ok());
-    let call = Call {
-        function: target.function,
-        qualifier: target.qualifier,
-        payload,
-        wants_tail: header("x-amz-log-type") == Some("Tail"),
-        client_context: context.and_then(|bytes| String::from_utf8(bytes).ok()),
-    };
-    match kind {
-        "RequestResponse" => respond(emulator, call, id).await,
+
+    fn unknown_kind(&self, known: &str) -> ApiError {
+        let message = format!("`{}` is no InvocationType; use {known}", self.kind);
+        let kind = "InvalidParameterValueException";
+        ApiError::new(StatusCode::BAD_REQUEST, kind, &message)
+    }
+}
+
+/// `Invoke`.
+async fn invoke(emulator: &Arc<Emulator>, asked: Asked, id: &str) -> Result<Reply, ApiError> {
+    match asked.kind.as_str() {
+        "RequestResponse" => carry_out(emulator, asked.call, id).await.map(done_reply),
         "Event" => {
-            events::deliver(emulator, id.to_owned(), call);
+            events::deliver(emulator, id.to_owned(), asked.call);
             Ok(empty(StatusCode::ACCEPTED))
         }
-        "DryRun" => Ok(empty(StatusCode::NO_CONTENT)),
-        other => Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "InvalidParameterValueException",
-            &format!("`{other}` is no InvocationType; use RequestResponse, Event or DryRun"),
-        )),
+        "DryRun" => Ok(dry(&asked)),
+        _ => Err(asked.unknown_kind("RequestResponse, Event or DryRun")),
     }
 }
 
@@ -185,14 +214,12 @@ fn invalid_content(why: &str) -> ApiError {
     )
 }
 
-async fn respond(emulator: &Arc<Emulator>, call: Call, id: &str) -> Result<Reply, ApiError> {
-    match emulator.invoke_as(id.to_owned(), call).await {
-        Ok(done) => Ok(done_reply(done)),
+async fn carry_out(emulator: &Arc<Emulator>, call: Call, id: &str) -> Result<Done, ApiError> {
+    let done = emulator.invoke_as(id.to_owned(), call).await;
+    done.map_err(|error| match error {
         // It was there a moment ago.
-        Err(InvokeError::NotFound(name)) => {
-            Err(ApiError::not_found(&format!("Function not found: {name}")))
-        }
-        Err(InvokeError::Throttled(throttled)) => Err(ApiError {
+        InvokeError::NotFound(name) => ApiError::not_found(&format!("Function not found: {name}")),
+        InvokeError::Throttled(throttled) => ApiError {
             status: StatusCode::TOO_MANY_REQUESTS,
             kind: "TooManyRequestsException",
             body: json!({
@@ -200,8 +227,8 @@ async fn respond(emulator: &Arc<Emulator>, call: Call, id: &str) -> Result<Reply
                 "Type": "User",
                 "message": "Rate Exceeded.",
             }),
-        }),
-    }
+        },
+    })
 }
 
 fn done_reply(done: Done) -> Reply {
@@ -219,13 +246,29 @@ fn done_reply(done: Done) -> Reply {
 fn empty(status: StatusCode) -> Reply {
     let mut reply = Response::new(Full::default());
     *reply.status_mut() = status;
-    if status == StatusCode::NO_CONTENT {
-        set(&mut reply, "x-amz-executed-version", LATEST);
-    }
+    reply
+}
+
+/// The answer to a call that is not carried out.
+fn dry(asked: &Asked) -> Reply {
+    let mut reply = empty(StatusCode::NO_CONTENT);
+    set(&mut reply, "x-amz-executed-version", &asked.version);
     reply
 }
 
 impl Target {
+    /// The version that it means.
+    fn version(&self, emulator: &Arc<Emulator>) -> Result<String, ApiError> {
+        let live = emulator.live();
+        let function = live.wiring.functions.get(&self.function);
+        let version = function.and_then(|function| {
+            let version = describe::version(function, self.qualifier.as_deref());
+            function.revisions.contains_key(version).then_some(version)
+        });
+        let version = version.ok_or_else(|| self.not_found(live.wiring.region.as_deref()));
+        version.map(str::to_owned)
+    }
+
     fn not_found(&self, region: Option<&str>) -> ApiError {
         let arn = arn(region, &self.function);
         let qualifier = self.qualifier.as_deref().map(|text| format!(":{text}"));

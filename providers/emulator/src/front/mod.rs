@@ -2,6 +2,9 @@
 //!
 //! - `/2015-03-31/functions/..`: the Lambda API ([`lambda_api`])
 //! - `/lambda-url/<function>/..`: the address of a function ([`http`])
+//! - `x-amz-target: AmazonSQS...`, whatever the path: queues ([`sqs`])
+//! - `/`, signed for SNS: topics ([`sns`])
+//! - signed for S3, whatever the path: buckets ([`objects`])
 //! - `/_mlfn/..`: mlfn's own ([`Control`])
 //! - everything else: routes of HTTP APIs, and the paths that functions answer ([`http`])
 
@@ -10,8 +13,11 @@ mod envelope;
 mod events;
 mod http;
 mod lambda_api;
+mod objects;
 mod raw;
 mod routes;
+mod sns;
+pub(crate) mod sqs;
 mod tokens;
 
 use std::convert::Infallible;
@@ -33,6 +39,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::Emulator;
+
+pub(crate) use events::deliver;
 
 /// An answer of the front.
 pub(crate) type Reply = Response<Full<Bytes>>;
@@ -111,6 +119,15 @@ impl Front {
         }
         if lambda_api::is_for(path) {
             return lambda_api::answer(&emulator, request).await;
+        }
+        if sqs::is_for(request.headers()) {
+            return sqs::answer(&emulator, request).await;
+        }
+        if sns::is_for(request.uri().path(), request.headers()) {
+            return sns::answer(&emulator, request).await;
+        }
+        if objects::is_for(&request) {
+            return objects::answer(&emulator, request).await;
         }
         http::answer(&emulator, request).await
     }

@@ -9,34 +9,28 @@ use std::path::{Path, PathBuf};
 use mlfn_core::Memory;
 use rustix::process::Pid;
 
-/// The memory that one whole processor goes with, in MB
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
-const MEMORY_OF_A_PROCESSOR: u64 = 1769;
-
-/// Over which time the processor is shared, in microseconds: the kernel's default.
-const PERIOD: u64 = 100_000;
+use super::share::{CpuShare, PERIOD};
 
 /// A group that mlfn may make groups in.
 #[derive(Debug)]
 pub(crate) struct Groups {
     root: PathBuf,
-    /// Whether an instance gets the share of a processor that goes with its memory.
-    shares_cpu: bool,
+    share: CpuShare,
 }
 
 impl Groups {
     /// In the group that this process is in; the error says why that cannot be.
-    pub(crate) fn own(shares_cpu: bool) -> io::Result<Self> {
+    pub(crate) fn own(share: CpuShare) -> io::Result<Self> {
         let groups = fs_err::read_to_string("/proc/self/cgroup")?;
         let path = groups.lines().find_map(|line| line.strip_prefix("0::"));
         let path = path.ok_or_else(|| io::Error::other("there are no control groups (v2)"))?;
         let root = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
-        Self::within(root, shares_cpu)
+        Self::within(root, share)
     }
 
     /// In the group `root`, whose processes move into a group inside of it: the kernel shares out
     /// among groups only, or among processes only.
-    fn within(root: PathBuf, shares_cpu: bool) -> io::Result<Self> {
+    fn within(root: PathBuf, share: CpuShare) -> io::Result<Self> {
         let controllers = fs_err::read_to_string(root.join("cgroup.controllers"))?;
         let has = |name: &str| controllers.split_whitespace().any(|found| found == name);
         if !has("memory") || !has("cpu") {
@@ -54,7 +48,7 @@ impl Groups {
             let _ = fs_err::remove_dir(&own);
             return Err(error);
         }
-        Ok(Self { root, shares_cpu })
+        Ok(Self { root, share })
     }
 
     /// A group for one process, which it moves into.
@@ -65,9 +59,9 @@ impl Groups {
         let bytes = u64::from(memory.as_mib()) * 1024 * 1024;
         group.set("memory.max", &bytes.to_string())?;
         group.set("memory.swap.max", "0")?;
-        if self.shares_cpu {
-            let quota = u64::from(memory.as_mib()) * PERIOD / MEMORY_OF_A_PROCESSOR;
-            group.set("cpu.max", &format!("{quota} {PERIOD}"))?;
+        if let Some(quota) = self.share.quota(memory) {
+            let [quota, period] = [quota, PERIOD].map(|time| time.as_micros());
+            group.set("cpu.max", &format!("{quota} {period}"))?;
         }
         group.set("cgroup.procs", &process.as_raw_nonzero().to_string())?;
         Ok(group)
@@ -116,7 +110,7 @@ mod tests {
     #[test]
     fn an_instance_gets_the_memory_and_the_share_of_a_processor_that_goes_with_it() {
         let root = fake("cpuset cpu io memory pids\n");
-        let groups = Groups::within(root.path().to_owned(), true).expect("may");
+        let groups = Groups::within(root.path().to_owned(), CpuShare::Lambda).expect("may");
         let read = |path: &str| fs_err::read_to_string(root.path().join(path)).expect("is set");
         assert_eq!(read("cgroup.subtree_control"), "+memory +cpu");
         assert_eq!(read("mlfn/cgroup.procs"), "0");
@@ -138,7 +132,7 @@ mod tests {
     #[test]
     fn without_a_share_the_processor_is_everybodys() {
         let root = fake("cpu memory");
-        let groups = Groups::within(root.path().to_owned(), false).expect("may");
+        let groups = Groups::within(root.path().to_owned(), CpuShare::Off).expect("may");
         let process = Pid::from_raw(7).expect("is a pid");
         let _group = groups.confine(process, Memory::mib(128)).expect("may");
         assert!(!root.path().join("mlfn-7/cpu.max").exists());
@@ -147,7 +141,7 @@ mod tests {
     #[test]
     fn a_group_that_may_not_share_out_memory_is_of_no_use() {
         let root = fake("cpu pids");
-        let error = Groups::within(root.path().to_owned(), false).expect_err("may not");
+        let error = Groups::within(root.path().to_owned(), CpuShare::Off).expect_err("may not");
         assert!(error.to_string().contains("no memory and cpu"), "{error}");
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::cgroup::Groups;
 use super::journal::{Journal, Report};
+use super::share::Throttle;
 use super::usage::Scratch;
 use crate::blueprint::{Blueprint, Nest};
 use crate::identifiers::{log_stream, since_epoch, timestamp};
@@ -116,6 +117,8 @@ pub(super) struct Mould {
     pub(super) is_shared: bool,
     /// By which the kernel enforces limits, where it may.
     pub(super) groups: Option<Arc<Groups>>,
+    /// What an instance may have of each period of processor time, if that is seen to here.
+    pub(super) quota: Option<Duration>,
     /// So that the package stays as long as anything is made from this.
     pub(super) _lease: Option<Arc<Lease>>,
 }
@@ -139,6 +142,7 @@ pub(crate) struct Instance {
     overrun: OnceLock<Overrun>,
     /// How long it took to start, until a request reports it.
     init: Mutex<Option<Duration>>,
+    throttle: Option<Throttle>,
 }
 
 #[derive(Debug)]
@@ -158,6 +162,7 @@ impl Instance {
             running: OnceLock::new(),
             overrun: OnceLock::new(),
             init: Mutex::default(),
+            throttle: mould.quota.map(Throttle::new),
         });
         let nest = Nest {
             temp: None,
@@ -331,6 +336,15 @@ impl Instance {
         self.journal.note(format!("END RequestId: {id}"));
         self.journal.note(report.line(blueprint.memory));
         self.journal.end()
+    }
+
+    /// Stops it for a while if it has had its share of the processor.
+    pub(super) fn check_share(&self) {
+        if let Some(throttle) = &self.throttle
+            && !self.has_ended()
+        {
+            throttle.check(self.journal.gauge());
+        }
     }
 
     /// Ends it if it uses more than it may.

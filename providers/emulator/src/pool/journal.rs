@@ -238,6 +238,7 @@ mod tests {
             log: LogFile::open(folder.path().join("f.jsonl")),
             is_shared: false,
             groups: None,
+            quota: None,
             _lease: None,
         };
         let journal = Journal::new(&mould, "s".to_owned());

@@ -5,6 +5,7 @@ mod cgroup;
 mod gate;
 mod instance;
 mod journal;
+mod share;
 mod usage;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub use gate::Throttled;
 pub(crate) use instance::Ask;
 pub use instance::{Done, Ending};
 pub use journal::Report;
+pub use share::{CpuShare, NoShare};
 
 /// How often busy instances are looked at: memory can be filled within milliseconds.
 const BUSY_TICK: Duration = Duration::from_millis(5);
@@ -53,6 +55,8 @@ pub(crate) struct PoolSpec {
     pub(crate) seats: u32,
     /// By which the kernel enforces limits, where it may.
     pub(crate) groups: Option<Arc<Groups>>,
+    /// How much of a processor an instance gets.
+    pub(crate) share: CpuShare,
     /// Of its package.
     pub(crate) lease: Arc<Lease>,
 }
@@ -113,12 +117,18 @@ struct Keeper {
 impl Pool {
     /// Without instances, until there are requests or some shall be warm. Needs a runtime.
     pub(crate) fn new(spec: PoolSpec, scale: Scale) -> Arc<Self> {
+        let memory = spec.blueprint.memory;
         let pool = Arc::new(Self {
             mould: Arc::new(Mould {
                 blueprint: spec.blueprint,
                 scratch: spec.scratch,
                 scratch_root: spec.scratch_root,
                 log: spec.log,
+                // The kernel does better what it does.
+                quota: match spec.groups {
+                    Some(_) => None,
+                    None => spec.share.quota(memory),
+                },
                 groups: spec.groups,
                 _lease: Some(spec.lease),
                 is_shared: spec.seats > 1,
@@ -282,6 +292,7 @@ impl Pool {
             .count();
         for member in &state.members {
             if member.taken > 0 || !member.instance.is_ready() {
+                member.instance.check_share();
                 member.instance.check_memory();
                 if with_scratch {
                     member.instance.check_scratch();

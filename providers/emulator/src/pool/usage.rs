@@ -36,6 +36,26 @@ impl Gauge {
         }
     }
 
+    /// Stops it, or lets it go on.
+    pub(super) fn hold(&self, stopped: bool) {
+        if let Some(process) = self.process() {
+            let signal = if stopped { Signal::STOP } else { Signal::CONT };
+            // As above.
+            let _ = kill_process_group(process, signal);
+        }
+    }
+
+    /// How long it has run, on all processors together.
+    pub(super) fn processor_time(&self) -> Option<Duration> {
+        let threads = fs_err::read_dir(self.path("task")?).ok()?;
+        let times = threads.flatten().filter_map(|thread| {
+            // The first of three numbers, in nanoseconds.
+            let times = fs_err::read_to_string(thread.path().join("schedstat")).ok()?;
+            times.split(' ').next()?.parse::<u64>().ok()
+        });
+        Some(Duration::from_nanos(times.sum()))
+    }
+
     /// What it uses now, in KiB.
     pub(super) fn now(&self) -> Option<u64> {
         let pages = fs_err::read_to_string(self.path("statm")?).ok()?;
@@ -132,6 +152,8 @@ mod tests {
         let peak = gauge.peak_mib().expect("is known");
         assert!(now > 100, "{now} KiB");
         assert!(u64::from(peak) * 1024 >= now, "{peak} MiB, {now} KiB");
+        let time = gauge.processor_time().expect("is known");
+        assert!(time > Duration::ZERO);
     }
 
     #[test]

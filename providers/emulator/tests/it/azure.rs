@@ -1,20 +1,13 @@
 //! Azure: custom handlers.
 
 use mlfn_core::ProviderName;
-use mlfn_emulator::{Exited, Failure, Outcome};
+use mlfn_emulator::{Failure, Outcome};
 use serde_json::{Value as Json, json};
 
-use crate::support::{Lifeline, Package, body};
-
-fn http_bindings() -> Json {
-    json!([
-        { "type": "httpTrigger", "direction": "in", "name": "req", "methods": ["get", "post"], "route": "predict" },
-        { "type": "http", "direction": "out", "name": "res" },
-    ])
-}
+use crate::support::{Package, body};
 
 fn package() -> Package {
-    Package::new(ProviderName::Azure).with_function("classifier", &http_bindings())
+    Package::answering(ProviderName::Azure)
 }
 
 fn package_with(trigger: &Json) -> Package {
@@ -129,49 +122,6 @@ async fn a_wrapped_answer_that_the_host_would_refuse_is_a_failure() {
         garbage.outcome
     );
     function.stop().await;
-}
-
-#[tokio::test]
-async fn failures_have_the_statuses_of_the_host() {
-    for (request, failure, status) in [
-        (json!({"do": "error"}), Failure::Reported, 422),
-        (
-            json!({"do": "exit", "status": 3}),
-            Failure::Exited(Exited::Code(3)),
-            500,
-        ),
-        (json!({"do": "hang"}), Failure::TimedOut, 500),
-    ] {
-        let invocation = package().timeout(2).invoke(request.clone()).await;
-        assert_eq!(
-            invocation.outcome,
-            Outcome::FunctionError(failure),
-            "{request}"
-        );
-        assert_eq!(invocation.status, Some(status), "{request}");
-    }
-}
-
-#[tokio::test]
-async fn dropping_a_function_ends_its_process() {
-    let lifeline = Lifeline::new().await;
-    let function = package()
-        .env("LIFELINE", &lifeline.port())
-        .start()
-        .await
-        .expect("starts");
-    drop(function);
-    lifeline.cut().await;
-}
-
-#[tokio::test]
-async fn a_crash_at_the_start_shows_the_last_lines() {
-    let message = package().env("START", "crash").start_error().await;
-    assert!(
-        message.contains("did not start on azure: its process ended with exit status 7"),
-        "{message}"
-    );
-    assert!(message.contains("\n  no such model"), "{message}");
 }
 
 /// The clock jumps to the next time-out as soon as nothing else is to be done.

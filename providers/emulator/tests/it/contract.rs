@@ -181,6 +181,7 @@ contract! {
     a_service_becomes_any_other
     drift_is_shown_and_put_right_or_kept
     what_is_ours_is_adopted_without_a_state
+    what_is_ours_is_removed_without_a_state
     what_others_own_is_left_alone
     a_refusal_says_what_is_missing
     a_throttle_storm_passes

@@ -166,30 +166,6 @@ async fn a_request_that_takes_too_long_ends_the_process() {
 }
 
 #[tokio::test]
-async fn dropping_a_function_ends_its_process_and_the_children_of_that() {
-    let lifeline = Lifeline::new().await;
-    let package = package()
-        .env("LIFELINE", &lifeline.port())
-        .env("START", "child");
-    let function = package.start().await.expect("starts");
-    drop(function);
-    lifeline.cut().await;
-}
-
-#[tokio::test]
-async fn a_crash_at_the_start_shows_the_last_lines() {
-    let message = package().env("START", "crash").start_error().await;
-    assert!(
-        message.starts_with(
-            "the function did not start on aws: its process ended with exit status 7 before it \
-             was ready; its last lines were:\n"
-        ),
-        "{message}"
-    );
-    assert!(message.contains("\n  no such model"), "{message}");
-}
-
-#[tokio::test]
 async fn an_init_error_comes_with_the_payload_that_callers_get() {
     let error = package()
         .env("START", "init-error")

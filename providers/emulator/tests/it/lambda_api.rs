@@ -1,9 +1,13 @@
 //! The port of a local cloud: the Lambda API, function URLs, HTTP APIs.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use mlfn_core::Resource;
+use mlfn_emulator::Limits;
 use mlfn_testkit::trigger;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::local::{Local, NAME, json_of, post, request};
 
@@ -233,4 +237,72 @@ async fn an_http_api_asks_for_tokens_and_answers_browsers() {
     let wrong = local.http(request("GET", "/p/5", &[], "")).await;
     assert_eq!(wrong.status(), 404);
     local.cloud.shut_down().await;
+}
+
+#[tokio::test]
+async fn an_alias_shares_its_requests_between_two_versions() {
+    let local = Local::new(|_| ()).await;
+    let is = |kind: &'static str| move |resource: &Resource| resource.id.kind() == kind;
+    let mut resources = local.resources("new");
+    let old = local.resources("").into_iter();
+    resources.extend(old.filter(is("aws:function-version")));
+    let deploy = async |name: &str, weights: Json| {
+        let resources = resources.iter().cloned().map(|mut resource| {
+            if is("aws:alias")(&resource) {
+                resource.remote_name = format!("{NAME}:{name}");
+                return resource.with("routing", weights.clone());
+            }
+            resource
+        });
+        let resources: Vec<Resource> = resources.collect();
+        let root = local.folder.path();
+        local.cloud.reload(&local.session, &resources, root).await
+    };
+    // The version that comes last above, the old one, is the one that it points to.
+    let good = deploy("good", json!({"2": 0.5})).await;
+    good.expect("deploys");
+    let mut versions = BTreeSet::new();
+    for _ in 0..60 {
+        let path = format!("{INVOKE}?Qualifier=good");
+        let answer = local.http(post(&path, &[], "{}")).await;
+        let version = answer.headers()["x-amz-executed-version"].to_str();
+        versions.insert(version.expect("is text").to_owned());
+    }
+    assert_eq!(versions, ["1", "2"].map(str::to_owned).into());
+    let path = format!("/2015-03-31/functions/{NAME}/aliases/good");
+    let alias = local.http(request("GET", &path, &[], "")).await;
+    let alias = json_of(alias.body());
+    assert_eq!(alias["FunctionVersion"], "1");
+    let weights = &alias["RoutingConfig"]["AdditionalVersionWeights"];
+    assert_eq!(*weights, json!({"2": 0.5}));
+    for (name, weights) in [
+        ("no-version", json!({"7": 0.5})),
+        ("too-much", json!({"2": 1.5})),
+        ("too-many", json!({"1": 0.1, "2": 0.1})),
+    ] {
+        let refused = deploy(name, weights).await;
+        refused.expect_err(name);
+    }
+    local.cloud.shut_down().await;
+}
+
+#[tokio::test]
+async fn the_account_has_the_limits_of_the_local_cloud() {
+    let local = Local::new(|service| {
+        service.functions[0].aws.reserved_concurrency = Some(5);
+    })
+    .await;
+    let get = async |path: &str| {
+        let answer = local.http(request("GET", path, &[], "")).await;
+        json_of(answer.body())
+    };
+    let account = get("/2016-08-19/account-settings/").await;
+    let concurrency = Limits::default().concurrency;
+    let limits = &account["AccountLimit"];
+    assert_eq!(limits["ConcurrentExecutions"], concurrency);
+    assert_eq!(limits["UnreservedConcurrentExecutions"], concurrency - 5);
+    assert_eq!(account["AccountUsage"]["FunctionCount"], 1);
+    let path = format!("/2019-09-30/functions/{NAME}/concurrency");
+    let reserved = get(&path).await;
+    assert_eq!(reserved["ReservedConcurrentExecutions"], 5);
 }

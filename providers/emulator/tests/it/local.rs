@@ -14,7 +14,8 @@ use mlfn_core::{
     Resource, Route, Seconds, Service,
 };
 use mlfn_emulator::{
-    Call, Done, EmulatorOptions, InvokeError, Limits, LocalCloud, LocalSession, LogReader,
+    Call, Clock, CloudError, Done, EmulatorOptions, InvokeError, Limits, LocalCloud, LocalSession,
+    LogReader,
 };
 use mlfn_testkit::trigger;
 use serde_json::{Value as Json, json};
@@ -32,6 +33,7 @@ pub(crate) struct Local {
     pub(crate) service: Service,
     pub(crate) folder: TempDir,
     limits: Limits,
+    pub(crate) clock: Clock,
 }
 
 impl Local {
@@ -41,6 +43,15 @@ impl Local {
     }
 
     pub(crate) async fn with(limits: Limits, change: impl FnOnce(&mut Service)) -> Self {
+        Self::at(Clock::system(), limits, change).await
+    }
+
+    /// At the time of a clock.
+    pub(crate) async fn at(
+        clock: Clock,
+        limits: Limits,
+        change: impl FnOnce(&mut Service),
+    ) -> Self {
         let service = mlfn_testkit::service(ProviderName::Aws, |service| {
             let function = &mut service.functions[0];
             function.memory = Memory::mib(512);
@@ -49,7 +60,7 @@ impl Local {
             change(service);
         });
         let folder = TempDir::new().expect("makes a folder");
-        let cloud = open(&folder, limits).await;
+        let cloud = open(&folder, limits, &clock).await;
         let session = session(&cloud, &service);
         let local = Self {
             cloud,
@@ -57,6 +68,7 @@ impl Local {
             service,
             folder,
             limits,
+            clock,
         };
         local.deploy().await.expect("deploys");
         local
@@ -87,11 +99,12 @@ impl Local {
             service,
             folder,
             limits,
+            clock,
         } = self;
         cloud.shut_down().await;
         // The lock is free when the last handle is gone.
         drop((cloud, session));
-        let cloud = open(&folder, limits).await;
+        let cloud = open(&folder, limits, &clock).await;
         let session = self::session(&cloud, &service);
         Self {
             cloud,
@@ -99,6 +112,7 @@ impl Local {
             service,
             folder,
             limits,
+            clock,
         }
     }
 
@@ -132,11 +146,24 @@ impl Local {
     }
 }
 
-pub(crate) async fn open(folder: &TempDir, limits: Limits) -> Arc<LocalCloud> {
+async fn open(folder: &TempDir, limits: Limits, clock: &Clock) -> Arc<LocalCloud> {
     let mut options = EmulatorOptions::new(ProviderName::Aws, folder.path().join("cloud"));
     options.limits = limits;
+    options.clock = clock.clone();
     options.secrets = Arc::new(|name| (name == "TOKEN").then(|| "hidden".to_owned()));
-    LocalCloud::open(options).await.expect("starts")
+    // A process that another test is just starting has a copy of the lock of one that has ended,
+    // until it is started.
+    let started = async {
+        loop {
+            match LocalCloud::open(options.clone()).await {
+                Err(CloudError::Running { .. }) => tokio::task::yield_now().await,
+                other => return other.expect("starts"),
+            }
+        }
+    };
+    let limit = std::time::Duration::from_secs(20);
+    let started = tokio::time::timeout(limit, started).await;
+    started.expect("the lock is free")
 }
 
 fn session(cloud: &Arc<LocalCloud>, service: &Service) -> LocalSession {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mlfn_core::{EnvironmentValue, Memory, Seconds, SecretRef};
-use mlfn_emulator::{Done, Ending, Exited, InvokeError, Limits};
+use mlfn_emulator::{CpuShare, Done, Ending, Exited, InvokeError, Limits};
 use serde_json::{Value as Json, json};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -147,6 +147,23 @@ async fn after_a_crash_or_a_time_out_the_next_request_has_a_fresh_instance() {
         assert_ne!(next, last);
         last = next;
     }
+    local.cloud.shut_down().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_instance_gets_no_more_than_its_share_of_a_processor() {
+    let limits = Limits {
+        cpu_share: CpuShare::Thousandths(250),
+        ..Limits::default()
+    };
+    let local = Local::with(limits, |_| ()).await;
+    local.invoke(json!({"do": "pid"})).await;
+    let done = local.invoke(json!({"do": "spin", "seconds": 0.25})).await;
+    assert_eq!(done.ending, Ending::Answered);
+    // A whole second at most; what it saved in its first period is less than a quarter of that.
+    let took = done.report.duration;
+    assert!(took > Duration::from_millis(700), "{took:?}");
     local.cloud.shut_down().await;
 }
 

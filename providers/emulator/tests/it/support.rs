@@ -43,6 +43,20 @@ impl Package {
         package.with_file(file, &script, 0o755)
     }
 
+    /// With what the platform needs to send requests to it.
+    pub(crate) fn answering(platform: ProviderName) -> Self {
+        let package = Self::new(platform);
+        if platform != ProviderName::Azure {
+            return package;
+        }
+        let methods = ["get", "post"];
+        let bindings = json!([
+            { "type": "httpTrigger", "direction": "in", "name": "req", "methods": methods, "route": "predict" },
+            { "type": "http", "direction": "out", "name": "res" },
+        ]);
+        package.with_function("classifier", &bindings)
+    }
+
     /// On Lambda, with a handler that starts quickly and can do little.
     pub(crate) fn light() -> Self {
         let script = format!("#!{} -IS\n{}", python(), include_str!("handlers/light.py"));

@@ -5,7 +5,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use mlfn_engine::state::{LocalStore, StateStore};
 use mlfn_testkit::bench::{FakeTwin, Twin as _};
+use mlfn_testkit::buckets::{self, TestBucket, TestPlace};
 use mlfn_testkit::fake::FakeCloud;
 use mlfn_testkit::faults::Fault;
 use mlfn_testkit::victim::{self, Order, Step};
@@ -163,45 +165,70 @@ fn start(order: &Order) -> Child {
     child
 }
 
+/// Where the lock lies: in a folder of this machine, or in a bucket.
+fn places(fresh: impl Fn(&TestBucket) -> TestPlace) -> Vec<Option<TestPlace>> {
+    let buckets = buckets::everywhere().into_iter().map(|b| Some(fresh(b)));
+    std::iter::once(None).chain(buckets).collect()
+}
+
 #[test]
 fn eight_processes_that_race_for_the_lock_are_alone_with_it() {
+    std::thread::scope(|scope| {
+        for place in places(TestBucket::fresh) {
+            scope.spawn(|| race(place));
+        }
+    });
+}
+
+/// Each looks again after 2 s when the lock is held, which takes the more time the more rounds
+/// there are.
+fn race(place: Option<TestPlace>) {
     const PROCESSES: u32 = 8;
-    const ROUNDS: u32 = 10;
+    let rounds = if place.is_some() { 3 } else { 10 };
     let folder = tempfile::tempdir().expect("a folder");
     let order = Order::Race {
         folder: folder.path().to_owned(),
-        rounds: ROUNDS,
+        place,
+        rounds,
     };
     let racers: Vec<Child> = (0..PROCESSES).map(|_| start(&order)).collect();
     for mut racer in racers {
-        assert!(racer.wait().expect("ends").success());
+        assert!(racer.wait().expect("ends").success(), "{order:?}");
     }
     let count = fs_err::read_to_string(folder.path().join("counter")).expect("a counter");
-    assert_eq!(count, (PROCESSES * ROUNDS).to_string());
+    assert_eq!(count, (PROCESSES * rounds).to_string(), "{order:?}");
 }
 
 #[test]
 fn of_eight_processes_that_find_the_lock_of_a_dead_one_exactly_one_takes_it_over() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for round in 0..10 {
-        mlfn_testkit::run(victim::leave_lock(folder.path(), dead_process()));
-        let order = Order::Take {
-            folder: folder.path().to_owned(),
-        };
-        let mut takers: Vec<Child> = (0..8).map(|_| start(&order)).collect();
-        let words: Vec<String> = takers.iter_mut().map(word).collect();
-        let taken = words.iter().filter(|word| *word == "taken\n").count();
-        assert_eq!(taken, 1, "round {round}: {words:?}");
-        assert!(
-            words
-                .iter()
-                .all(|word| word == "taken\n" || word == "held\n"),
-            "{words:?}"
-        );
-        for mut taker in takers {
-            drop(taker.stdin.take());
-            assert!(taker.wait().expect("ends").success());
+    for place in places(TestBucket::fresh) {
+        let rounds = if place.is_some() { 3 } else { 10 };
+        let folder = tempfile::tempdir().expect("a folder");
+        for round in 0..rounds {
+            one_takes_it_over(folder.path(), place.as_ref(), round);
         }
+    }
+}
+
+fn one_takes_it_over(folder: &Path, place: Option<&TestPlace>, round: u32) {
+    let store: Box<dyn StateStore> = match place {
+        Some(place) => Box::new(place.off_the_clock()),
+        None => Box::new(LocalStore::new(folder)),
+    };
+    mlfn_testkit::run(victim::leave_lock(&*store, dead_process()));
+    let order = Order::Take {
+        folder: folder.to_owned(),
+        place: place.cloned(),
+    };
+    let mut takers: Vec<Child> = (0..8).map(|_| start(&order)).collect();
+    let words: Vec<String> = takers.iter_mut().map(word).collect();
+    let taken = words.iter().filter(|word| *word == "taken\n").count();
+    assert_eq!(taken, 1, "round {round}, {place:?}: {words:?}");
+    let is_answer = |word: &String| word == "taken\n" || word == "held\n";
+    assert!(words.iter().all(is_answer), "{words:?}");
+    for mut taker in takers {
+        drop(taker.stdin.take());
+        assert!(taker.wait().expect("ends").success());
     }
 }
 
@@ -217,6 +244,7 @@ fn word(child: &mut Child) -> String {
 fn dead_process() -> u32 {
     let mut child = start(&Order::Race {
         folder: Path::new("/").to_owned(),
+        place: None,
         rounds: 0,
     });
     child.wait().expect("ends");

@@ -1,5 +1,11 @@
 //! `cargo dev bench <what>`: tables for `docs/benchmarks.md`.
 
+#[cfg(target_os = "linux")]
+mod cold;
+#[cfg(target_os = "linux")]
+mod faults;
+mod emulator;
+mod machine;
 mod package;
 
 use anyhow::Context;
@@ -19,15 +25,29 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Benchmark {
+    /// `mlfn` killed at every moment of what it does on this machine, and run again.
+    #[cfg(target_os = "linux")]
+    Faults,
+    /// Requests a second and time of a request through `mlfn emulate`, beside the shim alone, AWS's
+    /// own emulator and `cargo lambda watch`; and its memory over a million requests.
+    Emulator,
     /// Time and memory of packaging a 500 MB model, beside `zip -6` and `zip -0`.
     Package,
+    /// Cold starts of the shim, beside a bare C program and Python.
+    #[cfg(target_os = "linux")]
+    Cold,
 }
 
 impl Benchmark {
     /// The name of the table's section in `docs/benchmarks.md`.
     fn section(self) -> &'static str {
         match self {
+            #[cfg(target_os = "linux")]
+            Self::Faults => "faults",
+            Self::Emulator => "emulator",
             Self::Package => "package",
+            #[cfg(target_os = "linux")]
+            Self::Cold => "cold",
         }
     }
 }
@@ -35,7 +55,12 @@ impl Benchmark {
 /// Runs one benchmark; the answer is its table in Markdown.
 pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> anyhow::Result<String> {
     let table = match arguments.what {
+        #[cfg(target_os = "linux")]
+        Benchmark::Faults => faults::run()?,
+        Benchmark::Emulator => emulator::run()?,
         Benchmark::Package => package::run()?,
+        #[cfg(target_os = "linux")]
+        Benchmark::Cold => cold::run(repository.root())?,
     };
     if arguments.write {
         write(repository, arguments.what.section(), &table)?;

@@ -7,9 +7,10 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use fs_err::File;
-use serde_json::Value as Json;
+
+use super::machine::{built, machine};
 
 /// Bytes of weights.
 const WEIGHTS: usize = 500_000_000;
@@ -42,7 +43,11 @@ pub(crate) fn run() -> anyhow::Result<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
     let work = root.join("target/bench/package");
     let files = work.join("files");
-    let packer = build_packer(&root)?;
+    let packer = built(
+        &root,
+        &["--package", "mlfn-package", "--example", "pack"],
+        "pack",
+    )?;
     write_files(&files, &packer)?;
     let mut competitors = competitors(&work, &files, &packer);
     for round in 0..ROUNDS {
@@ -152,35 +157,6 @@ fn high_water_mark(status: &str) -> Option<u64> {
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches("kB").trim().parse().ok()
-}
-
-/// The packaging code, optimised: this program itself usually is not.
-fn build_packer(root: &Path) -> anyhow::Result<PathBuf> {
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "mlfn-package",
-            "--example",
-            "pack",
-        ])
-        .arg("--message-format=json")
-        .current_dir(root)
-        .output()
-        .context("running cargo")?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let messages = String::from_utf8(output.stdout)?;
-    let executable = messages.lines().find_map(|line| {
-        let message: Json = serde_json::from_str(line).ok()?;
-        (message.pointer("/target/name")?.as_str()? == "pack").then_some(())?;
-        Some(PathBuf::from(message.get("executable")?.as_str()?))
-    });
-    executable.context("cargo names the program that it built")
 }
 
 /// What a package holds; the packer itself stands for the shim and for the library.
@@ -322,20 +298,4 @@ fn table(competitors: &mut [Competitor], total: u64) -> String {
 fn tenths(number: u64, unit: u64) -> String {
     let tenths = (number * 10 + unit / 2) / unit.max(1);
     format!("{}.{}", tenths / 10, tenths % 10)
-}
-
-/// Its processor, not its name.
-fn machine() -> anyhow::Result<String> {
-    let text = fs_err::read_to_string("/proc/cpuinfo")?;
-    let Some(model) = text
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-    else {
-        bail!("no model name");
-    };
-    let cores = thread::available_parallelism()?;
-    Ok(format!(
-        "{cores} cores of {}",
-        model.trim_start_matches([' ', '\t', ':']).trim()
-    ))
 }

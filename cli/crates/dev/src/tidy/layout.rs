@@ -29,6 +29,7 @@ const CLOUD_FILES_TO_COME: &[&str] = &[
     "errors",
     "kinds",
     "lower",
+    "rights",
     "session",
 ];
 

@@ -52,6 +52,8 @@ pub struct Question<'a> {
     pub kinds: &'a [KindSpec],
     /// What shall be there.
     pub wanted: &'a [Resource],
+    /// What is not wanted and may be there though it is not recorded.
+    pub suspects: &'a [Resource],
     /// What is recorded.
     pub state: Option<&'a State>,
     /// What is there.
@@ -79,6 +81,7 @@ pub fn diff(question: &Question<'_>) -> Result<Plan, PlanError> {
     diff.unwanted();
     diff.superseded();
     diff.absent();
+    diff.unrecorded();
     diff.finish()
 }
 
@@ -216,7 +219,14 @@ impl<'a> Diff<'a> {
         let known = known.find(|known| {
             known.recorded.id == wanted.id && known.recorded.remote_name == wanted.remote_name
         });
-        known.cloned().unwrap_or_else(|| self.found(wanted))
+        let Some(mut known) = known.cloned() else {
+            return self.found(wanted);
+        };
+        if let Some(observed) = self.seen(&known.recorded).filter(|o| o.pending.is_none()) {
+            // What others refer to may change without anybody's doing, e.g. an address.
+            known.recorded.outputs.extend(observed.outputs.clone());
+        }
+        known
     }
 
     fn found(&self, wanted: &Resource) -> Known {
@@ -245,18 +255,23 @@ impl<'a> Diff<'a> {
         if let Some(field) = &found.immutable {
             return (replace, Reason::CannotUpdate(field.clone()));
         }
-        let is_current = self
+        let current = self
             .view
             .current
             .get(&wanted.id)
-            .is_some_and(|known| known.recorded.remote_name == wanted.remote_name);
+            .map(|known| &known.recorded);
+        let current = current.filter(|recorded| recorded.remote_name == wanted.remote_name);
+        let outputs = current.map(|recorded| recorded.outputs == there.recorded.outputs);
         let action = match (found.changed.is_empty(), there.certainty) {
             (false, _) => Action::Update,
-            (true, Certainty::Recorded) if is_current => Action::Keep,
+            (true, Certainty::Recorded) if outputs == Some(true) => Action::Keep,
             (true, _) => Action::Adopt,
         };
         let reason = match (action, there.certainty) {
             (Action::Keep, _) => Reason::UpToDate,
+            (Action::Adopt, Certainty::Recorded) if outputs == Some(false) => {
+                Reason::OutputsChanged
+            }
             (_, Certainty::Interrupted) => Reason::Interrupted,
             (_, Certainty::Found) | (Action::Adopt, _) => Reason::Found,
             _ if found.only_drift => Reason::Drifted,
@@ -387,6 +402,23 @@ impl<'a> Diff<'a> {
                 };
                 self.changes
                     .push(ended(Action::Forget, Reason::Gone, recorded));
+            }
+        }
+    }
+
+    /// What nobody recorded, is there, is ours, and is not wanted.
+    fn unrecorded(&mut self) {
+        let question = self.question;
+        for suspect in question.suspects {
+            let same = |c: &Change| c.id == suspect.id && c.remote_name() == suspect.remote_name;
+            let is_ours = question
+                .seen
+                .ours(&suspect.id, &suspect.remote_name)
+                .is_some();
+            if is_ours && !self.changes.iter().any(same) {
+                let mut known = self.found(suspect);
+                known.recorded.dependencies = suspect.dependencies();
+                self.discard(&known, Reason::Unwanted);
             }
         }
     }

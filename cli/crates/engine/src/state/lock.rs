@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 
 use super::{Document, StateStore, StoreError, Tag};
@@ -96,16 +97,17 @@ pub enum LockError {
 
 impl LockError {
     /// What to do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Held { .. } => Some(
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Held { .. } => {
                 "Wait until that has ended. If you are sure that nobody works on it, take the lock \
-                 away with `mlfn state unlock`.",
-            ),
-            Self::Lost { .. } => Some("What was done is recorded. Run the command again."),
-            Self::Corrupt { .. } => Some("Remove that file if nobody works on this service."),
-            Self::Store(_) => None,
-        }
+                 away with `mlfn state unlock`."
+            }
+            Self::Lost { .. } => "What was done is recorded. Run the command again.",
+            Self::Corrupt { .. } => "Remove that file if nobody works on this service.",
+            Self::Store(error) => return error.hint(),
+        };
+        Some(hint.to_owned())
     }
 }
 
@@ -136,17 +138,33 @@ const RACES: u32 = 100;
 impl Locksmith<'_> {
     /// Takes the lock, waiting for it as long as the policy says.
     pub async fn take(&self, holder: &str, operation: &str) -> Result<Lease, LockError> {
+        self.take_or_wait(holder, operation, &|_, _| ()).await
+    }
+
+    /// As [`Locksmith::take`]. `waiting` hears whose lock it waits for, once for each owner, and how
+    /// long at most.
+    pub async fn take_or_wait(
+        &self,
+        holder: &str,
+        operation: &str,
+        waiting: &(dyn Fn(&Lock, Duration) + Send + Sync),
+    ) -> Result<Lease, LockError> {
         let owner = random_name(self.host);
         let start = self.host.elapsed();
+        let mut told = String::new();
         loop {
-            let held = match self.race(self.lock(&owner, holder, operation)).await {
-                Err(LockError::Held { place, lock }) => LockError::Held { place, lock },
+            let (place, lock) = match self.race(self.lock(&owner, holder, operation)).await {
+                Err(LockError::Held { place, lock }) => (place, lock),
                 other => return other,
             };
             let waited = self.host.elapsed().saturating_sub(start);
             let left = self.policy.patience.saturating_sub(waited);
             if left.is_zero() {
-                return Err(held);
+                return Err(LockError::Held { place, lock });
+            }
+            if lock.owner != told {
+                waiting(&lock, left);
+                told.clone_from(&lock.owner);
             }
             self.host.sleep(left.min(LOOK)).await;
         }
@@ -154,29 +172,39 @@ impl Locksmith<'_> {
 
     /// Ends a lock whoever holds it, and tells whose it was.
     pub async fn break_open(&self) -> Result<Option<Lock>, LockError> {
-        let Some((lock, tag)) = self.found().await? else {
-            return Ok(None);
-        };
-        if lock.released {
-            return Ok(None);
+        for _ in 0..RACES {
+            let Some((lock, tag)) = self.found().await? else {
+                return Ok(None);
+            };
+            if lock.released {
+                return Ok(None);
+            }
+            let released = Lock {
+                released: true,
+                ..lock.clone()
+            };
+            match self.write(&released, Some(&tag)).await {
+                // Its holder renews it at this moment.
+                Err(LockError::Store(StoreError::Moved { .. })) => (),
+                other => return other.map(|_| Some(lock)),
+            }
         }
-        let released = Lock {
-            released: true,
-            ..lock.clone()
-        };
-        self.write(&released, Some(&tag)).await?;
-        Ok(Some(lock))
+        Err(self.moved())
     }
 
     /// Makes a lock last longer, again and again; comes back only when it is lost.
     pub async fn keep(&self, lease: &mut Lease) -> LockError {
+        let mut pause = self.policy.lease / 3;
         loop {
-            self.host.sleep(self.policy.lease / 3).await;
-            match self.renew(lease).await {
-                Ok(()) => (),
+            self.host.sleep(pause).await;
+            pause = match self.renew_in_time(lease).await {
+                Ok(()) => self.policy.lease / 3,
                 // The place may come back before the lock ends.
                 Err(LockError::Store(StoreError::Failed { .. }))
-                    if self.host.now() < lease.lock.until => {}
+                    if self.host.now() < lease.lock.until =>
+                {
+                    self.policy.lease / 12
+                }
                 Err(error) => return error,
             }
         }
@@ -188,35 +216,48 @@ impl Locksmith<'_> {
             released: true,
             ..lease.lock
         };
-        match self.write(&released, Some(&lease.tag)).await {
-            Err(LockError::Store(StoreError::Moved { .. })) => Ok(()),
-            other => other.map(drop),
+        let Err(error) = self.write(&released, Some(&lease.tag)).await else {
+            return Ok(());
+        };
+        // The last renewal may have worked, though nobody waited for its answer; or this has.
+        match self.still_mine(&released).await {
+            Ok(tag) => self.write(&released, Some(&tag)).await.map(drop),
+            Err(LockError::Lost { .. }) => Ok(()),
+            Err(_) => Err(error),
         }
     }
 
     async fn race(&self, lock: Lock) -> Result<Lease, LockError> {
         for _ in 0..RACES {
             let found = self.found().await?;
-            if let Some((found, tag)) = &found {
-                if found.owner == lock.owner {
-                    // An earlier write worked, though its answer was lost.
-                    return Ok(Lease {
-                        lock,
-                        tag: tag.clone(),
-                    });
-                }
+            if let Some((found, _)) = &found {
                 self.check_free(found)?;
             }
             match self.write(&lock, found.as_ref().map(|(_, tag)| tag)).await {
                 Ok(tag) => return Ok(Lease { lock, tag }),
                 Err(LockError::Store(StoreError::Moved { .. })) => (),
-                Err(error) => return Err(error),
+                // It may have worked, and nobody would give back what nobody knows of.
+                Err(error) => {
+                    let tag = self.still_mine(&lock).await.map_err(|_| error)?;
+                    return Ok(Lease { lock, tag });
+                }
             }
         }
-        Err(StoreError::Moved {
-            place: self.place(),
+        Err(self.moved())
+    }
+
+    /// A place that does not answer before the lock ends has lost it.
+    async fn renew_in_time(&self, lease: &mut Lease) -> Result<(), LockError> {
+        let left = lease.lock.until.since(self.host.now());
+        let renewed = std::pin::pin!(self.renew(lease));
+        let ended = std::pin::pin!(self.host.sleep(left));
+        match select(renewed, ended).await {
+            Either::Left((renewed, _)) => renewed,
+            Either::Right(_) => Err(LockError::Lost {
+                place: self.place(),
+                to: "time: the place does not answer".to_owned(),
+            }),
         }
-        .into())
     }
 
     async fn renew(&self, lease: &mut Lease) -> Result<(), LockError> {
@@ -227,7 +268,10 @@ impl Locksmith<'_> {
         };
         let tag = match self.write(&lock, Some(&lease.tag)).await {
             Ok(tag) => tag,
-            Err(LockError::Store(StoreError::Moved { .. })) => self.still_mine(&lock).await?,
+            Err(LockError::Store(StoreError::Moved { .. })) => {
+                let tag = self.still_mine(&lock).await?;
+                self.write(&lock, Some(&tag)).await?
+            }
             Err(error) => return Err(error),
         };
         *lease = Lease { lock, tag };
@@ -283,9 +327,22 @@ impl Locksmith<'_> {
         Ok(Some((lock, found.tag)))
     }
 
+    /// Also succeeds if the answer was lost, so that the same write came again and met the first.
     async fn write(&self, lock: &Lock, expected: Option<&Tag>) -> Result<Tag, LockError> {
         let bytes = serde_json::to_vec_pretty(lock).map_err(|error| self.corrupt(error))?;
-        Ok(self.store.write(Document::Lock, &bytes, expected).await?)
+        let written = self.store.write(Document::Lock, &bytes, expected).await;
+        let Err(error @ StoreError::Moved { .. }) = written else {
+            return Ok(written?);
+        };
+        match self.store.read(Document::Lock).await? {
+            Some(found) if found.bytes == bytes => Ok(found.tag),
+            _ => Err(error.into()),
+        }
+    }
+
+    fn moved(&self) -> LockError {
+        let place = self.place();
+        StoreError::Moved { place }.into()
     }
 
     fn corrupt(&self, source: serde_json::Error) -> LockError {

@@ -23,7 +23,7 @@ pub(crate) use format::{Owner, check_owner};
 pub use local::LocalStore;
 pub use lock::{Lease, Lock, LockError, LockPolicy, Locksmith};
 pub use memory::MemoryStore;
-pub use remote::RemoteStore;
+pub use remote::{AwsSettings, RemoteStore, Surroundings};
 pub use store::{Document, StateStore, StoreError, Tag, Versioned};
 
 use crate::Timestamp;

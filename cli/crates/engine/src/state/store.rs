@@ -1,6 +1,7 @@
 //! Where state lies: two documents that are written only by those who know what is there.
 
 use async_trait::async_trait;
+use mlfn_core::Bucket;
 
 /// A place for the documents of one stage of one service.
 ///
@@ -65,10 +66,32 @@ pub enum StoreError {
         /// Of the document.
         place: String,
     },
-    /// Anything else: no such folder, no permission, no network.
+    /// The bucket does not know us, or not as somebody who may do this.
+    #[error("you may not {action} `{place}`")]
+    Denied {
+        /// `open`, `read` or `write`.
+        action: &'static str,
+        /// Of the document.
+        place: String,
+        /// The bucket.
+        bucket: Bucket,
+        /// What the place said.
+        #[source]
+        source: mlfn_core::BoxError,
+    },
+    /// There is no such bucket.
+    #[error("there is no bucket `{bucket}`")]
+    NoBucket {
+        /// Which.
+        bucket: Bucket,
+        /// What the place said.
+        #[source]
+        source: mlfn_core::BoxError,
+    },
+    /// Anything else: no such folder, a full disk, no network.
     #[error("cannot {action} `{place}`")]
     Failed {
-        /// `read` or `write`.
+        /// `open`, `read` or `write`.
         action: &'static str,
         /// Of the document.
         place: String,
@@ -76,4 +99,44 @@ pub enum StoreError {
         #[source]
         source: mlfn_core::BoxError,
     },
+}
+
+impl StoreError {
+    /// What to do about it, if that can be said.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Moved { .. } | Self::Failed { .. } => None,
+            Self::Denied { bucket, .. } => Some(match bucket {
+                Bucket::S3 { .. } => {
+                    "Deploying needs `s3:GetObject` and `s3:PutObject` there, and \
+                     `s3:ListBucket` on the bucket: without it, S3 does not tell a state that is \
+                     not there from one that is kept from you. `aws sts get-caller-identity` tells \
+                     who you are."
+                        .to_owned()
+                }
+                Bucket::Azure { account, .. } => format!(
+                    "Sign in with `az login`, and have the role `Storage Blob Data Contributor` on \
+                     the storage account `{account}`; or set `AZURE_STORAGE_ACCOUNT_KEY`."
+                ),
+                Bucket::Google { .. } => {
+                    "Sign in with `gcloud auth application-default login`, or \
+                     set `GOOGLE_APPLICATION_CREDENTIALS`, and have the role `Storage Object User` \
+                     on the bucket."
+                        .to_owned()
+                }
+            }),
+            Self::NoBucket { bucket, .. } => Some(match bucket {
+                Bucket::S3 { name, .. } => {
+                    format!("Check its name and your account, or make it: `aws s3 mb s3://{name}`.")
+                }
+                Bucket::Azure { account, container } => format!(
+                    "Check its name, or make it: `az storage container create --account-name \
+                     {account} --name {container}`."
+                ),
+                Bucket::Google { name } => format!(
+                    "Check its name, or make it: `gcloud storage buckets create gs://{name}`."
+                ),
+            }),
+        }
+    }
 }

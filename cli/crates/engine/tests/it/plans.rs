@@ -1,6 +1,7 @@
 //! What a plan says.
 
 use mlfn_core::{Change, KindSpec, Purpose, Release, Resource, ResourceId, Value};
+use mlfn_engine::state::MemoryStore;
 use mlfn_engine::{
     DriftPolicy, EngineError, Freshness, PlanError, Question, Request, Seen, Status, diff,
     plan_file,
@@ -289,6 +290,49 @@ fn a_file_that_changed_since_the_plan_stops_the_deploy_before_it_begins() {
 }
 
 #[test]
+fn what_a_kept_resource_tells_anew_is_recorded() {
+    let moved = |cloud: &FakeCloud| {
+        cloud.tamper("fake:role", "s-dev-a", |thing| {
+            thing.outputs.insert("arn".to_owned(), "arn:moved".into());
+        });
+    };
+    check_meddled(
+        moved,
+        &request(&service(|_| ())),
+        &[
+            "adopt fake:role/a: what others refer to has changed",
+            r#"update fake:function/a: differs; role "arn:fake:role#0001" -> "arn:moved""#,
+        ],
+    );
+}
+
+#[test]
+fn what_nobody_recorded_goes_if_it_is_ours() {
+    let suspects = || Request {
+        suspects: service(|_| ()).lower(),
+        ..Request::remove()
+    };
+    let lost = |meddle: fn(&FakeCloud)| {
+        mlfn_testkit::run(async {
+            let deployed = Deployed::new();
+            let bench = Bench::new(&deployed.twin, TestHost::new(1));
+            bench.deploy(&request(&service(|_| ()))).await;
+            meddle(&deployed.twin.cloud);
+            let bench = bench.with_store(MemoryStore::new());
+            let plan = bench.plan(&suspects()).await.expect("a plan");
+            plan.effective().map(line).collect::<Vec<String>>()
+        })
+    };
+    let delete = |name: &str| format!("delete fake:{name}/a: no longer in the manifest");
+    let all = ["api", "alias", "version", "function", "role"];
+    assert_eq!(lost(|_| ()), all.map(delete));
+    let foreign = lost(|cloud| {
+        cloud.tamper("fake:role", "s-dev-a", |thing| thing.tags = None);
+    });
+    assert_eq!(foreign, ["api", "alias", "version", "function"].map(delete));
+}
+
+#[test]
 fn a_plan_of_another_version_is_refused() {
     let question = pure(&[]);
     let plan = question.expect("a plan");
@@ -320,6 +364,7 @@ fn pure(wanted: &[Resource]) -> Result<mlfn_core::Plan, PlanError> {
         state: None,
         seen: &Seen::default(),
         drift: DriftPolicy::PutRight,
+        suspects: &[],
     })
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use mlfn_core::{
-    Architecture, EnvironmentValue, FieldPath, Function, Memory, ProviderName, Seconds,
+    Architecture, BucketUrl, EnvironmentValue, FieldPath, Function, Memory, ProviderName, Seconds,
     ServiceName, StageName,
 };
 
@@ -22,6 +22,7 @@ use crate::schema::v1;
 
 const NOT_LOCAL: Code = Code::new("imitation-not-local", "nothing that could imitate a cloud");
 const BAD_REGION: Code = Code::new("invalid-region", "not a region");
+const BAD_STATE: Code = Code::new("invalid-state", "not a place for state");
 const BAD_TAG: Code = Code::new("invalid-tag", "a tag that not every cloud accepts");
 
 /// Clouds take 50 or more; the rest is for those that mlfn adds.
@@ -38,6 +39,8 @@ pub(crate) struct Draft {
     /// Whether the manifest says that this machine stands for that cloud.
     pub(crate) local: bool,
     pub(crate) region: Option<String>,
+    /// The bucket that the state lies in, if it does.
+    pub(crate) state: Option<BucketUrl>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) functions: Vec<Located>,
 }
@@ -69,8 +72,10 @@ pub(crate) fn normalise(
     let name = written.service.as_deref();
     let name = name.and_then(|name| problems.take(values::name(name, &root.key("service"))));
     let place = place(written.provider.as_ref(), options, problems);
+    let state = state(written.state.as_deref(), &root, problems);
     let tags = tags(written.tags.as_ref(), problems);
     let defaults = v1::Stage {
+        state: None,
         params: None,
         memory: written.memory.clone(),
         timeout: written.timeout.clone(),
@@ -87,6 +92,7 @@ pub(crate) fn normalise(
         provider: place.provider,
         local: place.local,
         region: place.region,
+        state,
         tags,
         functions: functions.collect(),
     }
@@ -152,6 +158,16 @@ fn check_region(region: &str, at: &FieldPath, problems: &mut Problems) {
     problems.push(
         problem.help("write it as the cloud's tools do: `eu-west-1`, `westeurope`, `europe-west1`"),
     );
+}
+
+/// A bucket; whether it is there, only its cloud knows.
+fn state(written: Option<&str>, at: &FieldPath, problems: &mut Problems) -> Option<BucketUrl> {
+    let url = written?.parse::<BucketUrl>();
+    let url = url.map_err(|error| {
+        let problem = BAD_STATE.error(&at.key("state"), error.to_string());
+        problem.help(error.help())
+    });
+    problems.take(url)
 }
 
 fn tags(
@@ -225,6 +241,7 @@ fn stages(written: Option<&IndexMap<String, Option<v1::Stage>>>, problems: &mut 
         let at = stages.key(name);
         let _: Option<StageName> = problems.take(values::name(name, &at).map_err(Problem::of_key));
         if let Some(stage) = stage {
+            state(stage.state.as_deref(), &at, problems);
             defaults(stage, &at, problems);
         }
     }

@@ -32,6 +32,11 @@ pub(crate) struct Manifest {
     /// The cloud, and where in it; `aws` if it is not given. Example: `provider: { name: aws, region: eu-west-1 }`
     pub(crate) provider: Option<Provider>,
 
+    /// Where the record of what is deployed lies, for all who deploy: `s3://bucket/folder`,
+    /// `az://account/container/folder` or `gs://bucket/folder`; in `.mlfn/` beside the manifest if it
+    /// is not given. Example: `state: s3://my-states/iris`
+    pub(crate) state: Option<String>,
+
     /// Values for `${param:name}`. Example: `params: { threshold: 0.5 }`
     #[expect(
         dead_code,
@@ -119,6 +124,8 @@ pub(crate) enum Architecture {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct Stage {
+    /// Where the record of what is deployed lies. Example: `state: s3://my-states/production`
+    pub(crate) state: Option<String>,
     /// Values for `${param:name}` in this stage. Example: `params: { threshold: 0.5 }`
     #[expect(
         dead_code,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use super::name::{Target, query_value};
 use super::{ApiError, Reply};
 use crate::Emulator;
-use crate::emulator::wiring::{FunctionWiring, Revision, Variable, Wiring};
+use crate::emulator::wiring::{Alias, FunctionWiring, Revision, Variable, Wiring};
 use crate::emulator::{LATEST, Live};
 use crate::front::json_reply;
 use crate::identifiers::timestamp;
@@ -36,7 +36,8 @@ pub(super) fn functions(emulator: &Arc<Emulator>, head: &Parts) -> Reply {
 pub(super) fn function(emulator: &Arc<Emulator>, target: &Target) -> Result<Reply, ApiError> {
     let live = emulator.live();
     let (function, configuration) = find(&live, target)?;
-    let revision = revision(function, target.qualifier.as_deref());
+    let version = version(function, target.qualifier.as_deref());
+    let revision = function.revisions.get(version);
     let location = revision.map(|revision| format!("file://{}", revision.root.display()));
     let mut body = json!({
         "Configuration": configuration,
@@ -74,7 +75,7 @@ pub(super) fn aliases(emulator: &Arc<Emulator>, target: &Target) -> Result<Reply
     let live = emulator.live();
     let function = lookup(&live, target)?;
     let aliases = function.aliases.iter();
-    let aliases = aliases.map(|(alias, version)| pointer(&live.wiring, target, alias, version));
+    let aliases = aliases.map(|(name, alias)| pointer(&live.wiring, target, name, alias));
     let aliases: Vec<Json> = aliases.collect();
     Ok(ok(&json!({ "Aliases": aliases })))
 }
@@ -83,15 +84,46 @@ pub(super) fn aliases(emulator: &Arc<Emulator>, target: &Target) -> Result<Reply
 pub(super) fn alias(
     emulator: &Arc<Emulator>,
     target: &Target,
-    alias: &str,
+    name: &str,
 ) -> Result<Reply, ApiError> {
     let live = emulator.live();
-    let version = lookup(&live, target)?.aliases.get(alias);
-    let version = version.ok_or_else(|| {
+    let alias = lookup(&live, target)?.aliases.get(name);
+    let alias = alias.ok_or_else(|| {
         let arn = arn(live.wiring.region.as_deref(), &target.function);
-        ApiError::not_found(&format!("Cannot find alias arn: {arn}:{alias}"))
+        ApiError::not_found(&format!("Cannot find alias arn: {arn}:{name}"))
     })?;
-    Ok(ok(&pointer(&live.wiring, target, alias, version)))
+    Ok(ok(&pointer(&live.wiring, target, name, alias)))
+}
+
+/// `GetFunctionConcurrency`.
+pub(super) fn concurrency(emulator: &Arc<Emulator>, target: &Target) -> Result<Reply, ApiError> {
+    let live = emulator.live();
+    let reserved = lookup(&live, target)?.reserved;
+    let reserved = reserved.map(|number| json!({ "ReservedConcurrentExecutions": number }));
+    Ok(ok(&reserved.unwrap_or_else(|| json!({}))))
+}
+
+/// `GetAccountSettings`: the limits of storage are AWS's own
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), that of requests at
+/// a time is the local cloud's.
+pub(super) fn account(emulator: &Arc<Emulator>) -> Reply {
+    const MEBIBYTE: u64 = 1024 * 1024;
+    let live = emulator.live();
+    let functions = live.wiring.functions.values();
+    let reserved: u32 = functions.clone().filter_map(|one| one.reserved).sum();
+    let revisions = functions.clone().flat_map(|one| one.revisions.values());
+    let bytes: u64 = revisions.map(|revision| revision.bytes).sum();
+    let concurrency = emulator.options().limits.concurrency;
+    ok(&json!({
+        "AccountLimit": {
+            "CodeSizeUnzipped": 250 * MEBIBYTE,
+            "CodeSizeZipped": 50 * MEBIBYTE,
+            "ConcurrentExecutions": concurrency,
+            "TotalCodeSize": 75 * 1024 * MEBIBYTE,
+            "UnreservedConcurrentExecutions": concurrency.saturating_sub(reserved),
+        },
+        "AccountUsage": { "FunctionCount": functions.len(), "TotalCodeSize": bytes },
+    }))
 }
 
 fn ok(body: &Json) -> Reply {
@@ -105,23 +137,17 @@ fn lookup<'a>(live: &'a Live, target: &Target) -> Result<&'a FunctionWiring, Api
 
 fn find<'a>(live: &'a Live, target: &Target) -> Result<(&'a FunctionWiring, Json), ApiError> {
     let function = lookup(live, target)?;
-    let qualifier = target.qualifier.as_deref().unwrap_or(LATEST);
-    let version = function
-        .aliases
-        .get(qualifier)
-        .map_or(qualifier, String::as_str);
+    let version = version(function, target.qualifier.as_deref());
     let described = describe(&live.wiring, &target.function, function, version);
     let described = described.ok_or_else(|| target.not_found(live.wiring.region.as_deref()));
     described.map(|described| (function, described))
 }
 
-fn revision<'a>(function: &'a FunctionWiring, qualifier: Option<&str>) -> Option<&'a Revision> {
+/// The revision that is meant, whether there is one or not.
+pub(super) fn version<'a>(function: &'a FunctionWiring, qualifier: Option<&'a str>) -> &'a str {
     let qualifier = qualifier.unwrap_or(LATEST);
-    let version = function
-        .aliases
-        .get(qualifier)
-        .map_or(qualifier, String::as_str);
-    function.revisions.get(version)
+    let alias = function.aliases.get(qualifier);
+    alias.map_or(qualifier, |alias| alias.version.as_str())
 }
 
 /// `FunctionConfiguration`.
@@ -182,12 +208,16 @@ fn revision_id(revision: &Revision) -> String {
 }
 
 /// `AliasConfiguration`.
-fn pointer(wiring: &Wiring, target: &Target, alias: &str, version: &str) -> Json {
+fn pointer(wiring: &Wiring, target: &Target, name: &str, alias: &Alias) -> Json {
     let arn = arn(wiring.region.as_deref(), &target.function);
-    json!({
-        "AliasArn": format!("{arn}:{alias}"),
-        "Name": alias,
-        "FunctionVersion": version,
+    let mut pointer = json!({
+        "AliasArn": format!("{arn}:{name}"),
+        "Name": name,
+        "FunctionVersion": alias.version,
         "Description": "",
-    })
+    });
+    if !alias.weights.is_empty() {
+        pointer["RoutingConfig"] = json!({ "AdditionalVersionWeights": alias.weights });
+    }
+    pointer
 }

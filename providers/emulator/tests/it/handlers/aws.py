@@ -58,6 +58,9 @@ def answer(headers, body):
             report(f"invocation/{identifier}/response", text)
             return
         request = inner
+    if "Records" in request:
+        answer_records(identifier, request)
+        return
     do = request.get("do", "echo")
     if do == "echo":
         report(f"invocation/{identifier}/response", body)
@@ -90,6 +93,11 @@ def answer(headers, body):
         with socket.create_connection(("127.0.0.1", request["port"])) as connection:
             connection.recv(1)
         report(f"invocation/{identifier}/response", json.dumps({"pid": os.getpid()}))
+    elif do == "spin":
+        end = time.process_time() + request["seconds"]
+        while time.process_time() < end:
+            pass
+        report(f"invocation/{identifier}/response", "{}")
     elif do == "mark":
         with open(os.path.join(os.environ["LAMBDA_TASK_ROOT"], "mark")) as file:
             report(f"invocation/{identifier}/response", json.dumps({"mark": file.read()}))
@@ -102,6 +110,25 @@ def answer(headers, body):
     elif do == "garbage":
         wrong = [report("invocation/another/response", "{}")[0], report("nonsense", "{}")[0]]
         report(f"invocation/{identifier}/response", json.dumps(wrong))
+
+
+def answer_records(identifier, event):
+    print("event", json.dumps(event), flush=True)
+    failures = []
+    for record in event["Records"]:
+        body = record["body"] if "body" in record else "{}"
+        request = json.loads(body) if body.startswith("{") else {}
+        do = request.get("do")
+        if do == "fail":
+            failures.append({"itemIdentifier": record["messageId"]})
+        elif do == "error":
+            text = json.dumps({"errorType": "wrong_shape", "errorMessage": "4 features"})
+            report(f"invocation/{identifier}/error", text)
+            return
+        elif do == "wait":
+            with socket.create_connection(("127.0.0.1", request["port"])) as connection:
+                connection.recv(1)
+    report(f"invocation/{identifier}/response", json.dumps({"batchItemFailures": failures}))
 
 
 main()

@@ -1,34 +1,41 @@
 //! Documents as objects of a bucket: S3, Azure Blob Storage, Google Cloud Storage, or anything
 //! else that has conditional writes.
 
+mod http;
+mod open;
+
+use std::error::Error as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use mlfn_core::Bucket;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutResult, UpdateVersion};
 
+use self::http::Told;
 use super::{Document, StateStore, StoreError, Tag, Versioned};
 
-/// Objects under a prefix, by convention `<service>/<stage>/`.
+pub use self::open::{AwsSettings, Surroundings};
+
+/// Objects under a prefix, by convention `<service>/<place>/<stage>/`.
 ///
-/// The version of an object is its `ETag` (S3, Azure) and its generation (Google). A write whose
+/// The version of an object is its `ETag` (S3, Azure) or its generation (Google). A write whose
 /// answer is lost is sent again by the client and then looks like somebody else's write; those who
 /// write compare what they find with what they wrote.
 #[derive(Debug, Clone)]
 pub struct RemoteStore {
     objects: Arc<dyn ObjectStore>,
+    bucket: Bucket,
     prefix: Path,
-    /// The bucket, for messages.
-    bucket: String,
 }
 
 impl RemoteStore {
-    /// Under `prefix` of `objects`, which messages call `bucket`, e.g. `s3://states`.
-    pub fn new(objects: Arc<dyn ObjectStore>, bucket: impl Into<String>, prefix: &str) -> Self {
+    /// Under `prefix` of `objects`, which messages call `bucket`.
+    pub fn new(objects: Arc<dyn ObjectStore>, bucket: Bucket, prefix: &str) -> Self {
         Self {
             objects,
+            bucket,
             prefix: Path::from(prefix),
-            bucket: bucket.into(),
         }
     }
 
@@ -36,18 +43,14 @@ impl RemoteStore {
         self.prefix.clone().join(document.file_name())
     }
 
-    fn failed(&self, action: &'static str, document: Document, source: Error) -> StoreError {
-        StoreError::Failed {
-            action,
-            place: self.place(document),
-            source: source.into(),
-        }
+    fn failed(&self, action: &'static str, document: Document, error: Error) -> StoreError {
+        failed(action, self.place(document), &self.bucket, error)
     }
 
     async fn found(&self, document: Document) -> Result<Option<Versioned>, Error> {
         let found = match self.objects.get(&self.path(document)).await {
             Ok(found) => found,
-            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error @ Error::NotFound { .. }) if !is_about_the_bucket(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
         let tag = tag(found.meta.e_tag.clone(), found.meta.version.clone());
@@ -84,12 +87,19 @@ impl StateStore for RemoteStore {
             .await
         {
             Ok(PutResult { e_tag, version, .. }) => Ok(tag(e_tag, version)),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
+                Err(StoreError::Moved {
+                    place: self.place(document),
+                })
+            }
             // What one expected to be there may also be gone.
-            Err(
-                Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. },
-            ) => Err(StoreError::Moved {
-                place: self.place(document),
-            }),
+            Err(error @ Error::NotFound { .. })
+                if expected.is_some() && !is_about_the_bucket(&error) =>
+            {
+                Err(StoreError::Moved {
+                    place: self.place(document),
+                })
+            }
             Err(error) => Err(self.failed("write", document, error)),
         }
     }
@@ -111,4 +121,54 @@ fn version(tag: &Tag) -> UpdateVersion {
         e_tag: some(e_tag),
         version: some(version),
     }
+}
+
+/// What went wrong, as far as a caller can do something about it.
+fn failed(action: &'static str, place: String, bucket: &Bucket, error: Error) -> StoreError {
+    let bucket = bucket.clone();
+    let told = told(&error);
+    match error {
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => StoreError::Denied {
+            action,
+            place,
+            bucket,
+            source: error.into(),
+        },
+        _ if matches!(told, Some(Told::NoIdentity(_))) => StoreError::Denied {
+            action,
+            place,
+            bucket,
+            source: error.into(),
+        },
+        Error::NotFound { .. } => StoreError::NoBucket {
+            bucket,
+            source: error.into(),
+        },
+        _ => StoreError::Failed {
+            action,
+            place,
+            source: error.into(),
+        },
+    }
+}
+
+/// What our own client said somewhere below the error.
+fn told(error: &Error) -> Option<&Told> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(told) = error.downcast_ref() {
+            return Some(told);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// Whether not only the object is missing. The codes are those of S3 and Google (XML API) and of
+/// Azure, which stand in the body of the answer.
+fn is_about_the_bucket(error: &Error) -> bool {
+    let text = error.to_string();
+    ["NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted"]
+        .iter()
+        .any(|code| text.contains(code))
 }

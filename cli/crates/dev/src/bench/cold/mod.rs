@@ -1,0 +1,264 @@
+//! Cold starts: a bare C program (the floor), the shim, and Python with AWS's runtime client, in turns
+//! under AWS's own Runtime Interface Emulator.
+//!
+//! - this file: who runs, and the table
+//! - `setup`: models, packages and foreign programs
+//! - `start`: one cold start
+//! - `cache`: files out of the page cache
+
+mod cache;
+mod setup;
+mod start;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+
+use setup::{MODELS, Setup};
+use start::{Bootstrap, Start};
+
+/// Each bootstrap starts that often, in turns; the table has medians.
+const ROUNDS: usize = 21;
+
+/// Other processes of the machine do not take the processor away from what is measured.
+const PRIORITY: [&str; 4] = ["-f", "-p", "10", "PID"];
+
+/// Of the table. Two numbers in a cell are milliseconds of the start, and until the first answer.
+const HEAD: &str = "\
+| | floor | shim, as exported | / floor | shim, mapped | / floor | Python | init: Python / mapped |
+|---|---:|---:|---:|---:|---:|---:|---:|
+";
+
+/// Who starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Nothing,
+    Floor,
+    Plain,
+    Optimized,
+    Python,
+}
+
+/// Who runs what.
+type Case = (&'static str, Kind);
+
+/// A bootstrap and the files that it reads.
+struct Competitor {
+    bootstrap: Bootstrap,
+    files: Vec<PathBuf>,
+}
+
+/// Measures, and writes tables in Markdown.
+pub(crate) fn run(repository: &Path) -> anyhow::Result<String> {
+    let setup = Setup::make(repository)?;
+    let priority = raise_priority();
+    let competitors = competitors(&setup)?;
+    let mut text = format!(
+        "{ROUNDS} starts each, in turns, one thread; {}{}.\n",
+        super::machine::machine()?,
+        if priority {
+            ", with real-time priority"
+        } else {
+            ""
+        }
+    );
+    for (title, cold) in [("Page cache warm", false), ("Page cache cold", true)] {
+        let starts = measure(&setup, &competitors, cold)?;
+        let _ = writeln!(text, "\n{title}:\n\n{}", table(&starts));
+    }
+    Ok(text)
+}
+
+/// Not permitted to everybody; the medians are what they are without it.
+fn raise_priority() -> bool {
+    let own = std::process::id().to_string();
+    let arguments = PRIORITY.map(|word| if word == "PID" { own.as_str() } else { word });
+    let status = Command::new("chrt").args(arguments).status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn competitors(setup: &Setup) -> anyhow::Result<BTreeMap<Case, Competitor>> {
+    let mut competitors = BTreeMap::from([(("", Kind::Nothing), nothing(setup))]);
+    for name in MODELS {
+        competitors.insert((name, Kind::Floor), floor(setup, name));
+        competitors.insert((name, Kind::Plain), shim(setup, name, false));
+        competitors.insert((name, Kind::Optimized), shim(setup, name, true));
+        competitors.insert((name, Kind::Python), python(setup, name)?);
+    }
+    Ok(competitors)
+}
+
+fn nothing(setup: &Setup) -> Competitor {
+    let mut competitor = floor(setup, MODELS[0]);
+    competitor.bootstrap.environment.clear();
+    competitor.files.truncate(1);
+    competitor
+}
+
+fn floor(setup: &Setup, name: &str) -> Competitor {
+    let (library, model) = (setup.library.clone(), setup.model(name));
+    Competitor {
+        bootstrap: Bootstrap {
+            folder: setup.root.clone(),
+            command: vec![text(&setup.floor)],
+            environment: vec![
+                ("FLOOR_LIBRARY", text(&library)),
+                ("FLOOR_MODEL", text(&model)),
+            ],
+            event: event(name),
+        },
+        files: vec![setup.floor.clone(), library, model],
+    }
+}
+
+fn shim(setup: &Setup, name: &str, optimized: bool) -> Competitor {
+    let folder = setup.package(name, optimized);
+    Competitor {
+        bootstrap: Bootstrap {
+            command: vec![text(&folder.join("bootstrap"))],
+            environment: Vec::new(),
+            event: event(name),
+            folder: folder.clone(),
+        },
+        files: vec![folder],
+    }
+}
+
+fn python(setup: &Setup, name: &str) -> anyhow::Result<Competitor> {
+    let command = [
+        &text(&setup.python),
+        "-m",
+        "awslambdaric",
+        "handler.handler",
+    ];
+    Ok(Competitor {
+        bootstrap: Bootstrap {
+            folder: setup.handler(),
+            command: command.map(str::to_owned).to_vec(),
+            environment: vec![("MODEL", text(&setup.model(name)))],
+            event: batch_event(name),
+        },
+        files: vec![setup.python_packages()?, setup.model(name)],
+    })
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// One sample of the size that the floor makes for itself.
+fn event(name: &str) -> String {
+    match name {
+        "iris" => r#"{"features":[0.5,0.5,0.5,0.5]}"#.to_owned(),
+        "forest" => format!(r#"{{"features":{}}}"#, list("0.5", 64)),
+        "mobilenet" => {
+            let row = list("0.5", 224);
+            format!(r#"{{"features":{}}}"#, list(&list(&row, 224), 3))
+        }
+        _ => {
+            let words = list("1", 16);
+            format!(r#"{{"input_ids":{words},"attention_mask":{words}}}"#)
+        }
+    }
+}
+
+/// The same for a handler that knows of no samples, but of tensors by their names only.
+fn batch_event(name: &str) -> String {
+    let input = match name {
+        "mobilenet" => "image",
+        "forest" => "X",
+        _ => "features",
+    };
+    let event = event(name).replacen("features", input, 1);
+    event
+        .replace(":[", ":[[")
+        .replace("],\"", "]],\"")
+        .replace("]}", "]]}")
+}
+
+fn list(item: &str, count: usize) -> String {
+    format!("[{}]", vec![item; count].join(","))
+}
+
+type Starts = BTreeMap<Case, Vec<Start>>;
+
+fn measure(
+    setup: &Setup,
+    competitors: &BTreeMap<Case, Competitor>,
+    cold: bool,
+) -> anyhow::Result<Starts> {
+    let log = setup.root.join("rie.log");
+    let mut starts = Starts::new();
+    // The first round fills the page cache, and does not count.
+    for round in 0..=ROUNDS {
+        for (case, competitor) in competitors {
+            if cold {
+                competitor
+                    .files
+                    .iter()
+                    .try_for_each(|path| cache::forget(path))?;
+            }
+            let start = competitor.bootstrap.start(&setup.rie, &log);
+            let start = start.with_context(|| format!("{case:?}, round {round}"))?;
+            if round > 0 {
+                starts.entry(*case).or_default().push(start);
+            }
+        }
+    }
+    Ok(starts)
+}
+
+/// What the emulator itself and an empty process take is taken off everywhere.
+fn table(starts: &Starts) -> String {
+    let nothing = median(starts, ("", Kind::Nothing));
+    let mut table = String::from(HEAD);
+    for name in MODELS {
+        let net = |kind| {
+            let start = median(starts, (name, kind));
+            Start {
+                init: start.init - nothing.init,
+                answer: start.answer - nothing.answer,
+            }
+        };
+        let (floor, plain, optimized) = (net(Kind::Floor), net(Kind::Plain), net(Kind::Optimized));
+        let python = net(Kind::Python);
+        let _ = writeln!(
+            table,
+            "| {name} | {} | {} | {:.2} | {} | {:.2} | {} | {:.1} |",
+            cell(floor),
+            cell(plain),
+            plain.answer / floor.answer,
+            cell(optimized),
+            optimized.answer / floor.answer,
+            cell(python),
+            python.init / optimized.init,
+        );
+    }
+    let _ = writeln!(
+        table,
+        "\nTaken off everywhere, an empty bootstrap: {}.",
+        cell(nothing)
+    );
+    table
+}
+
+/// Milliseconds of the start, and until the first answer.
+fn cell(start: Start) -> String {
+    format!("{:.1}, {:.1}", start.init, start.answer)
+}
+
+fn median(starts: &Starts, case: Case) -> Start {
+    let all = starts.get(&case).map_or(&[][..], Vec::as_slice);
+    let middle = |take: fn(&Start) -> f64| {
+        let mut values: Vec<f64> = all.iter().map(take).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    };
+    Start {
+        init: middle(|start| start.init),
+        answer: middle(|start| start.answer),
+    }
+}

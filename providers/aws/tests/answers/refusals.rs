@@ -1,0 +1,153 @@
+//! What each refusal means for the engine.
+
+use std::time::Duration;
+
+use mlfn_aws::kinds;
+use mlfn_core::{Failure, RetryClass, Session as _};
+use serde_json::json;
+
+use crate::Subject;
+use crate::server::{Answer, Aws};
+
+fn alias() -> Subject {
+    Subject::new(
+        kinds::ALIAS,
+        "iris-dev-classifier:live",
+        &json!({"version": "2"}),
+    )
+}
+
+/// What comes of the creation of an alias that is answered so.
+async fn failure(answer: Answer) -> (Failure, RetryClass) {
+    let aws = Aws::answering(vec![answer]);
+    let error = aws.session().await.create(&alias().call()).await;
+    let error = error.expect_err("is refused");
+    assert_eq!(error.request_id.as_deref(), Some("request-1"));
+    let class = error.retry();
+    (error.failure, class)
+}
+
+#[tokio::test]
+async fn a_throttle_says_how_long_to_wait() {
+    let answer = Answer::refusal(429, "TooManyRequestsException", "Rate Exceeded.");
+    let (_, class) = failure(answer.with("retry-after", "7")).await;
+    assert_eq!(class, RetryClass::Backoff(Some(Duration::from_secs(7))));
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_named_as_policies_name_it() {
+    let message = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: \
+                   lambda:CreateAlias on resource: \
+                   arn:aws:lambda:eu-west-1:123456789012:function:iris-dev-classifier because no \
+                   identity-based policy allows the lambda:CreateAlias action";
+    let (failure, class) = failure(Answer::refusal(403, "AccessDeniedException", message)).await;
+    let expected = Failure::PermissionDenied {
+        action: "lambda:CreateAlias".to_owned(),
+        resource: "arn:aws:lambda:eu-west-1:123456789012:function:iris-dev-classifier".to_owned(),
+    };
+    assert_eq!((failure, class), (expected, RetryClass::Never));
+}
+
+#[tokio::test]
+async fn a_change_that_is_under_way_is_waited_for() {
+    let message = "The operation cannot be performed at this time. An update is in progress for \
+                   resource: arn:aws:lambda:eu-west-1:123456789012:function:iris-dev-classifier";
+    let answer = Answer::refusal(409, "ResourceConflictException", message);
+    let (failure, class) = failure(answer).await;
+    assert!(matches!(failure, Failure::Conflict { .. }), "{failure:?}");
+    assert_eq!(class, RetryClass::Backoff(None));
+}
+
+#[tokio::test]
+async fn a_server_that_fails_may_be_asked_again() {
+    let answer = Answer::refusal(500, "ServiceException", "An error occurred.");
+    let (failure, class) = failure(answer).await;
+    let why = "An error occurred".to_owned();
+    assert_eq!(
+        (failure, class),
+        (Failure::Unavailable { why }, RetryClass::Backoff(None))
+    );
+}
+
+#[tokio::test]
+async fn wrong_requests_are_wrong_for_ever() {
+    let message = "1 validation error detected: Value '0' at 'functionVersion' failed";
+    let answer = Answer::refusal(400, "ValidationException", message);
+    let (failure, class) = failure(answer).await;
+    let why = message.to_owned();
+    assert_eq!(
+        (failure, class),
+        (Failure::Rejected { why }, RetryClass::Never)
+    );
+}
+
+#[tokio::test]
+async fn a_full_account_is_a_matter_of_its_limits() {
+    let answer = Answer::refusal(
+        400,
+        "CodeStorageExceededException",
+        "Code storage limit exceeded.",
+    );
+    let (failure, class) = failure(answer).await;
+    let limit = "Code storage limit exceeded".to_owned();
+    assert_eq!(
+        (failure, class),
+        (Failure::Quota { limit }, RetryClass::Never)
+    );
+}
+
+#[tokio::test]
+async fn no_answer_names_who_did_not_answer() {
+    let aws = Aws::answering(Vec::new());
+    let error = aws.session().await.create(&alias().call()).await;
+    let error = error.expect_err("there is no answer");
+    let Failure::Unreachable { endpoint } = &error.failure else {
+        panic!("{error:?}")
+    };
+    assert!(endpoint.starts_with("127.0.0.1:"), "{endpoint}");
+    assert_eq!(error.retry(), RetryClass::Backoff(None));
+}
+
+#[tokio::test]
+async fn a_role_that_lambda_does_not_know_yet_is_waited_for() {
+    let message = "The role defined for the function cannot be assumed by Lambda.";
+    let refusal = Answer::refusal(400, "InvalidParameterValueException", message);
+    let aws = Aws::answering(vec![refusal]);
+    let fields = json!({
+        "role": "arn:aws:iam::123456789012:role/a", "runtime": "provided.al2023",
+        "code": {"$file": "00"}, "code_bucket": "b", "code_key": "k", "handler": "bootstrap",
+    });
+    let function = Subject::new(kinds::FUNCTION, "iris-dev-classifier", &fields);
+    let error = aws.session().await.create(&function.call()).await;
+    let error = error.expect_err("is refused");
+    assert_eq!(error.retry(), RetryClass::Wait, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_told_with_its_owner() {
+    let taken = Answer::refusal(
+        409,
+        "ResourceConflictException",
+        "Alias already exists: arn:aws:lambda:eu-west-1:123456789012:function:a:live",
+    );
+    // The alias and the tags of its function are asked for at once.
+    let both = json!({
+        "AliasArn": "arn", "FunctionVersion": "1",
+        "Tags": {"mlfn:service": "iris", "mlfn:stage": "prod"},
+    });
+    let aws = Aws::answering(vec![taken, Answer::json(&both), Answer::json(&both)]);
+    let error = aws.session().await.create(&alias().call()).await;
+    let failure = error.expect_err("is taken").failure;
+    let text = failure.to_string();
+    assert!(text.contains("the service `iris`, stage `prod`"), "{text}");
+}
+
+#[tokio::test]
+async fn credentials_that_ended_are_recognised_at_once() {
+    let message = "The security token included in the request is expired";
+    let expired = Answer::refusal(403, "ExpiredTokenException", message);
+    let aws = Aws::answering(vec![expired]);
+    let error = aws.session().await.create(&alias().call()).await;
+    let error = error.expect_err("is refused");
+    assert!(error.is_general(), "{error:?}");
+}
