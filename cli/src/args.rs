@@ -52,8 +52,8 @@ pub(crate) struct GlobalArgs {
     #[arg(long = "param", global = true, env = "MLFN_PARAM", hide_env = true)]
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) params: Vec<String>,
-    /// Where the record of what is deployed lies, instead of the manifest's place: s3://bucket/folder,
-    /// az://account/container/folder or gs://bucket/folder
+    /// Where the record of what is deployed lies, instead of the manifest's place: `s3://bucket/folder`,
+    /// `az://account/container/folder` or `gs://bucket/folder`
     #[arg(
         long,
         global = true,

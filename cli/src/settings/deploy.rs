@@ -190,7 +190,7 @@ impl RollbackSettings {
             manifest: global.manifest,
             to: *to,
             questions: global.questions,
-            lock_timeout: lock_timeout(&lock),
+            lock_timeout: lock_timeout(lock),
         }
     }
 }
@@ -218,7 +218,7 @@ impl RemoveSettings {
             parts: PartsSettings::of_build(build, &global.manifest)?,
             manifest: global.manifest,
             questions: global.questions,
-            lock_timeout: lock_timeout(&lock),
+            lock_timeout: lock_timeout(lock),
         })
     }
 }

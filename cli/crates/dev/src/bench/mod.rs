@@ -2,9 +2,9 @@
 
 #[cfg(target_os = "linux")]
 mod cold;
+mod emulator;
 #[cfg(target_os = "linux")]
 mod faults;
-mod emulator;
 mod machine;
 mod package;
 

@@ -78,7 +78,7 @@ pub(crate) fn run() -> anyhow::Result<String> {
         }
     }
     let memory = peers.memory_over(MANY, LOOKS)?;
-    Ok(report(&cases, &memory, &peers))
+    Ok(report(&cases, &memory))
 }
 
 fn cases() -> Vec<Case> {
@@ -121,14 +121,14 @@ fn overhead(cases: &[Case], case: &Case) -> Option<f64> {
     ))
 }
 
-fn report(cases: &[Case], memory: &[u64], peers: &Peers) -> String {
+fn report(cases: &[Case], memory: &[u64]) -> String {
     let machine = machine().unwrap_or_else(|_| "unknown machine".to_owned());
     let mut text = format!(
         "{machine}; {}; {ROUNDS} rounds of {} s for each, in turns, medians; the load comes from one \
          program that keeps its connections, on the same machine.\n\n\
          | | connections | requests/s | p50 | p99 | p50 beyond the shim alone |\n\
          |---|---:|---:|---:|---:|---:|\n",
-        peers.versions(),
+        Peers::versions(),
         RUN.as_secs(),
     );
     for case in cases {
