@@ -311,10 +311,14 @@ fn service(draft: Draft, options: &LoadOptions<'_>) -> Option<Service> {
 /// Whoever diagnoses triggers counts them, so that those behind one that is left out have to go,
 /// too. Of a manifest without errors, none is left out.
 fn function(located: Located) -> Function {
-    let (at, mut function) = (located.at.key("triggers"), located.function);
-    let places = located.triggers.iter().enumerate();
-    let counted = places.take_while(|(number, place)| **place == at.index(*number));
-    function.triggers.truncate(counted.count());
+    let Located {
+        mut function,
+        triggers,
+        ..
+    } = located;
+    let counted = function.triggers_at().zip(&triggers);
+    let counted = counted.take_while(|((at, _), place)| at == *place).count();
+    function.triggers.truncate(counted);
     function
 }
 
