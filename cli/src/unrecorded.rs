@@ -50,6 +50,7 @@ fn placeholder(function: &Function, package: &PackageSpec, checked: &Checked) ->
         packed: 0,
         unpacked: 0,
         parts: Vec::new(),
+        fetched: Vec::new(),
         route: Route::Fits {
             name: "none",
             max_packed: None,

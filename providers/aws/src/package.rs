@@ -46,11 +46,13 @@ fn routes() -> Vec<RouteSpec> {
             name: "direct zip",
             max_packed: Some(limits::ZIP_DIRECT),
             max_unpacked: Some(limits::UNPACKED),
+            max_fetched: None,
         },
         RouteSpec {
             name: BUCKET,
             max_packed: None,
             max_unpacked: Some(limits::UNPACKED),
+            max_fetched: None,
         },
     ]
 }

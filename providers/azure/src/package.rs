@@ -44,6 +44,7 @@ pub fn package(service: &Service, function: &Function) -> PackageSpec {
             name: "publish zip",
             max_packed: None,
             max_unpacked: Some(limits::TEMPORARY_STORAGE),
+            max_fetched: None,
         }],
         max_request: limits::MAX_REQUEST,
         // No limit is documented. What may go in may come out; more would only fill the memory.

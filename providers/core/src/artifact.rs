@@ -65,8 +65,25 @@ pub struct Artifact {
     pub unpacked: u64,
     /// What is in it, each with a digest of its own, so that a deploy can skip what is there.
     pub parts: Vec<ArtifactPart>,
+    /// Files of the model that are too large for the archive; the function fetches them when it
+    /// starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fetched: Vec<FetchedFile>,
     /// How it gets to the cloud.
     pub route: Route,
+}
+
+/// A file that a function fetches when it starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FetchedFile {
+    /// Where it belongs, relative to the package's root, with `/`.
+    pub path: String,
+    /// Where it is now.
+    pub source: PathBuf,
+    /// Of its bytes.
+    pub digest: Digest,
+    /// How many.
+    pub bytes: u64,
 }
 
 /// Files of an artifact that change together.

@@ -103,4 +103,7 @@ pub struct RouteSpec {
     pub max_packed: Option<u64>,
     /// The most bytes of all files in it.
     pub max_unpacked: Option<u64>,
+    /// If the archive leaves the model's files out, and the function fetches them when it starts:
+    /// the most bytes of these.
+    pub max_fetched: Option<u64>,
 }

@@ -78,6 +78,7 @@ fn artifact(package: &Path) -> Artifact {
         packed: bytes.len() as u64,
         unpacked: 0,
         parts: Vec::new(),
+        fetched: Vec::new(),
         route: Route::Fits {
             name: "direct zip",
             max_packed: None,

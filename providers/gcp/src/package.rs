@@ -74,12 +74,14 @@ const SOURCE_ZIP: RouteSpec = RouteSpec {
     name: "source zip",
     max_packed: None,
     max_unpacked: None,
+    max_fetched: None,
 };
 
 const NO_BUILD_ARCHIVE: RouteSpec = RouteSpec {
     name: "no-build archive",
     max_packed: Some(limits::NO_BUILD_ARCHIVE),
     max_unpacked: None,
+    max_fetched: None,
 };
 
 /// The Python files, the same for all functions of a service.

@@ -30,6 +30,9 @@ pub mod env {
     pub const ROOT: &str = "MLFN_ROOT";
     /// AWS: where predictions go besides the caller, as JSON.
     pub const OUTPUTS: &str = "MLFN_OUTPUTS";
+    /// AWS: where the files of the model are that the package leaves out, as a JSON array of
+    /// [`FetchedFrom`](super::FetchedFrom).
+    pub const MODEL: &str = "MLFN_MODEL";
     /// How much is logged: `error`, `warn`, `info` or `debug`.
     pub const LOG: &str = "MLFN_LOG";
     /// Anything: the phases of the start are logged after the first answer.
@@ -85,6 +88,21 @@ pub struct ShimConfig {
     /// A model file without weights, beside `model`, in which it finds them; it is loaded instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph: Option<String>,
+    /// Files of the model that the package leaves out, with their sizes in bytes. On AWS, the
+    /// environment says where they are ([`env::MODEL`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fetched: BTreeMap<String, u64>,
+}
+
+/// Where a file of the model is that the package leaves out: an entry of [`env::MODEL`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchedFrom {
+    /// Where it belongs, as [`ShimConfig::fetched`] has it.
+    pub path: String,
+    /// The bucket.
+    pub bucket: String,
+    /// The key, which holds the digest of the file: the object never changes.
+    pub key: String,
 }
 
 /// What is known of an input tensor beyond the graph.

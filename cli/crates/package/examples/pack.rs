@@ -42,6 +42,7 @@ impl Provider for Plain {
                 name: "bucket",
                 max_packed: None,
                 max_unpacked: None,
+                max_fetched: None,
             }],
             max_request: 0,
             max_response: 0,

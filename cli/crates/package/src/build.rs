@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mlfn_core::{
-    ArchiveFormat, Artifact, ArtifactPart, Digest, Function, PackageSpec, PartKind, Provider,
-    Service,
+    ArchiveFormat, Artifact, ArtifactPart, Digest, FetchedFile, Function, PackageSpec, PartKind,
+    Provider, Service,
 };
 use mlfn_model::Model;
 use mlfn_shim_contract::ShimConfig;
@@ -17,6 +17,7 @@ use crate::archive::{self, PackedEntry, Written};
 use crate::elf::{self, Finding};
 use crate::index::{Index, IndexPart, Memory, Stamp};
 use crate::layout::{self, Contents, Layout};
+use crate::limits::Weight;
 use crate::pack::{Packed, Store};
 use crate::source::{Entry, Source};
 use crate::{PackageError, cache, check, config, inspect, limits};
@@ -95,21 +96,29 @@ pub fn build(
         graph,
         spec: &spec,
     };
+    let layout = Layout::new(contents, &path)?;
     let job = Job {
-        layout: Layout::new(contents, &path)?,
-        config,
+        config: ShimConfig {
+            fetched: sizes(layout.left_out())?,
+            ..config
+        },
+        layout,
         archives: archives(service, function, &spec, options),
         output: options.output,
         cache: options.cache,
     };
-    let (outcomes, fresh) = job.run()?;
+    let Made {
+        outcomes,
+        fetched,
+        fresh,
+    } = job.run()?;
     // The configuration is that of the model that was inspected.
     if Stamp::at(&model.path) != before {
         return Err(PackageError::Changed(model.path.display().to_string()));
     }
     let artifacts = outcomes
         .into_iter()
-        .map(|outcome| outcome.artifact(service, function, &spec))
+        .map(|outcome| outcome.artifact((service, function), &spec, &fetched))
         .collect();
     Ok(Built {
         artifacts,
@@ -117,6 +126,15 @@ pub fn build(
         findings,
         fresh,
     })
+}
+
+/// Removes what builds into `output` left that were killed. It is no failure if that does not work:
+/// the next build does it, too.
+pub fn remove_leftovers(output: &Path) {
+    let lock = output.is_dir().then(|| lock(output));
+    if let Some(Ok(_lock)) = lock {
+        archive::remove_leftovers(output, Duration::ZERO);
+    }
 }
 
 fn check_binaries(
@@ -169,21 +187,65 @@ struct Outcome {
     index: Index,
 }
 
+/// What a job leaves.
+struct Made {
+    outcomes: Vec<Outcome>,
+    fetched: Vec<FetchedFile>,
+    /// Whether any archive was written.
+    fresh: bool,
+}
+
+/// The sizes of files by their paths in the package.
+fn sizes(entries: &[Entry]) -> Result<BTreeMap<String, u64>, PackageError> {
+    let size = |entry: &Entry| Ok((entry.path.clone(), entry.source.size()?));
+    let sizes: io::Result<_> = entries.iter().map(size).collect();
+    sizes.map_err(PackageError::Read)
+}
+
 impl Job<'_> {
-    /// The archives, and whether any of them was written.
-    fn run(&self) -> Result<(Vec<Outcome>, bool), PackageError> {
+    fn run(&self) -> Result<Made, PackageError> {
         let failed = |error| PackageError::write(self.output, error);
         fs_err::create_dir_all(self.output).map_err(failed)?;
         let _lock = lock(self.output).map_err(failed)?;
         // Whoever made them has ended, or would hold the lock.
         archive::remove_leftovers(self.output, Duration::ZERO);
         let mut memory = Memory::read(self.output);
-        let result = match self.reuse(&mut memory)? {
+        let (outcomes, fresh) = match self.reuse(&mut memory)? {
             Some(outcomes) => (outcomes, false),
             None => (self.write(&mut memory)?, true),
         };
+        let fetched = self.fetched(&mut memory)?;
         memory.write()?;
-        Ok(result)
+        Ok(Made {
+            outcomes,
+            fetched,
+            fresh,
+        })
+    }
+
+    /// What the archives leave out.
+    fn fetched(&self, memory: &mut Memory) -> Result<Vec<FetchedFile>, PackageError> {
+        let mut files = Vec::new();
+        for entry in self.layout.left_out() {
+            if let Source::File(source) = &entry.source {
+                files.push(FetchedFile {
+                    path: entry.path.clone(),
+                    source: source.clone(),
+                    digest: memory.digest(&entry.source)?,
+                    bytes: entry.source.size().map_err(PackageError::Read)?,
+                });
+            }
+        }
+        Ok(files)
+    }
+
+    /// That of the model's own file, which may be in the archive or not.
+    fn model_digest(&self, memory: &mut Memory) -> Result<Digest, PackageError> {
+        let mut all = self.layout.entries().iter().chain(self.layout.left_out());
+        match all.find(|entry| entry.path == self.config.model) {
+            Some(entry) => memory.digest(&entry.source),
+            None => Ok(Digest::of(b"")),
+        }
     }
 
     /// What an earlier run left, if building again would give the same.
@@ -218,10 +280,7 @@ impl Job<'_> {
             .iter()
             .map(digest)
             .collect::<Result<Vec<_>, PackageError>>()?;
-        let model = entries
-            .iter()
-            .find(|(entry, _)| entry.path == self.config.model);
-        let model = model.map_or_else(|| Digest::of(b""), |(_, digest)| digest.clone());
+        let model = self.model_digest(memory)?;
         let config = layout::config_entry(self.config.clone(), &model)?;
         let digest = config.source.digest().map_err(PackageError::Read)?;
         entries.push((config, digest));
@@ -264,10 +323,13 @@ impl Job<'_> {
             .iter()
             .map(pack)
             .collect::<Result<Vec<_>, PackageError>>()?;
-        let model = entries
+        let packed = entries
             .iter()
             .find(|packed| packed.entry.path == self.config.model);
-        let model = model.map_or_else(|| Digest::of(b""), |packed| packed.packed.digest.clone());
+        let model = match packed {
+            Some(packed) => packed.packed.digest.clone(),
+            None => self.model_digest(memory)?,
+        };
         let entry = layout::config_entry(self.config.clone(), &model)?;
         let packed = Packed::new(&entry.source, &store)?;
         entries.push(PackedEntry { entry, packed });
@@ -357,29 +419,58 @@ fn parts(entries: &[PackedEntry], written: &Written) -> Vec<IndexPart> {
 }
 
 impl Outcome {
-    fn artifact(self, service: &Service, function: &Function, spec: &PackageSpec) -> Artifact {
-        let (packed, unpacked) = (
-            self.index.packed(),
-            self.index.parts.iter().map(|part| part.unpacked).sum(),
-        );
-        let parts: Vec<_> = self
-            .index
-            .parts
-            .into_iter()
-            .map(ArtifactPart::from)
-            .collect();
+    fn artifact(
+        self,
+        (service, function): (&Service, &Function),
+        spec: &PackageSpec,
+        fetched: &[FetchedFile],
+    ) -> Artifact {
+        let weight = Weight {
+            packed: self.index.packed(),
+            unpacked: self.index.parts.iter().map(|part| part.unpacked).sum(),
+            fetched: fetched.iter().map(|file| file.bytes).sum(),
+        };
+        let parts = self.index.parts.into_iter().map(ArtifactPart::from);
+        let parts = with_fetched(parts.collect(), fetched);
         Artifact {
             function: function.name.clone(),
             provider: service.provider,
             path: self.path,
             format: self.format,
             digest: self.index.digest,
-            packed,
-            unpacked,
-            route: limits::choose(packed, unpacked, &parts, &spec.routes),
+            packed: weight.packed,
+            unpacked: weight.unpacked,
+            route: limits::choose(weight, &parts, &spec.routes),
             parts,
+            fetched: fetched.to_vec(),
         }
     }
+}
+
+/// The model is one part, wherever its files are.
+fn with_fetched(mut parts: Vec<ArtifactPart>, fetched: &[FetchedFile]) -> Vec<ArtifactPart> {
+    if fetched.is_empty() {
+        return parts;
+    }
+    let mut list = String::new();
+    for file in fetched {
+        list.extend([file.digest.as_str(), " ", &file.path, "\n"]);
+    }
+    let bytes: u64 = fetched.iter().map(|file| file.bytes).sum();
+    let packed = parts
+        .extract_if(.., |part| part.kind == PartKind::Model)
+        .next();
+    if let Some(packed) = &packed {
+        list.push_str(packed.digest.as_str());
+    }
+    parts.push(ArtifactPart {
+        kind: PartKind::Model,
+        digest: Digest::of(list.as_bytes()),
+        unpacked: bytes + packed.as_ref().map_or(0, |part| part.unpacked),
+        packed: bytes + packed.as_ref().map_or(0, |part| part.packed),
+    });
+    parts.sort_by_key(|part| part.kind);
+    parts
 }
 
 impl From<IndexPart> for ArtifactPart {

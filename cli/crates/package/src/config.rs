@@ -38,6 +38,7 @@ pub(crate) fn compile(
         routes: routes(function),
         schedules: spec.schedules.clone(),
         graph: None,
+        fetched: BTreeMap::new(),
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use mlfn_core::{Digest, PackageSpec, PartKind};
+use mlfn_core::{Digest, PackageSpec, PartKind, RouteSpec};
 use mlfn_model::Model;
 use mlfn_shim_contract::{CONFIG_FILE, LIBRARY_FOLDER, MODEL_FOLDER, ShimConfig};
 
 use crate::PackageError;
+use crate::limits::leaves_model_out;
 use crate::source::{Entry, Source};
 
 /// The inference library in each package.
@@ -32,6 +33,7 @@ const READING_ORDER: [PartKind; 4] = [
 #[derive(Debug)]
 pub(crate) struct Layout {
     entries: Vec<Entry>,
+    left_out: Vec<Entry>,
 }
 
 /// What a layout is made of.
@@ -79,13 +81,44 @@ impl Layout {
             )
         }));
         check(&entries)?;
-        Ok(Self { entries })
+        let mut layout = Self {
+            entries,
+            left_out: Vec::new(),
+        };
+        layout.leave_out(&contents.spec.routes)?;
+        Ok(layout)
     }
 
-    /// All files but the configuration, in no particular order.
+    /// All files in the archive but the configuration, in no particular order.
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }
+
+    /// The files of the model that the archive leaves out because they are too large for it.
+    pub(crate) fn left_out(&self) -> &[Entry] {
+        &self.left_out
+    }
+
+    fn leave_out(&mut self, routes: &[RouteSpec]) -> Result<(), PackageError> {
+        let (mut all, mut model) = (0, 0);
+        for entry in &self.entries {
+            let size = entry.source.size().map_err(PackageError::Read)?;
+            all += size;
+            model += if is_of_model(entry) { size } else { 0 };
+        }
+        if leaves_model_out(all, model, routes) {
+            self.left_out = self
+                .entries
+                .extract_if(.., |entry| is_of_model(entry))
+                .collect();
+        }
+        Ok(())
+    }
+}
+
+/// Whether it is a file of the model that the user has, and none that was made of it.
+fn is_of_model(entry: &Entry) -> bool {
+    entry.part == PartKind::Model && matches!(entry.source, Source::File(_))
 }
 
 /// The file that the shim reads.

@@ -32,10 +32,14 @@ pub struct RouteRow {
     pub max_packed: Option<u64>,
     /// The most bytes of all files in it.
     pub max_unpacked: Option<u64>,
+    /// The most bytes of the model's files, if this way leaves them out of the archive.
+    pub max_fetched: Option<u64>,
     /// Bytes over the limit of the archive; 0 if it fits.
     pub packed_over: u64,
     /// Bytes over the limit of the files; 0 if they fit.
     pub unpacked_over: u64,
+    /// Bytes over the limit of the model's files; 0 if they fit.
+    pub fetched_over: u64,
     /// Whether this is the way that the artifact takes.
     pub chosen: bool,
 }
@@ -48,15 +52,17 @@ pub fn table(artifact: &Artifact, routes: &[RouteSpec]) -> Table {
         packed: part.packed,
     };
     let mut rows: Vec<_> = artifact.parts.iter().map(part).collect();
+    let weight = Weight {
+        packed: artifact.packed,
+        unpacked: artifact.unpacked,
+        fetched: artifact.fetched.iter().map(|file| file.bytes).sum(),
+    };
     rows.push(Row {
         part: "total",
-        size: artifact.unpacked,
-        packed: artifact.packed,
+        size: weight.unpacked + weight.fetched,
+        packed: weight.packed + weight.fetched,
     });
-    let mut routes: Vec<_> = routes
-        .iter()
-        .map(|route| row(route, artifact.packed, artifact.unpacked))
-        .collect();
+    let mut routes: Vec<_> = routes.iter().map(|route| row(route, weight)).collect();
     if let Some(chosen) = routes.iter_mut().find(|route| route.fits()) {
         chosen.chosen = true;
     }
@@ -64,23 +70,45 @@ pub fn table(artifact: &Artifact, routes: &[RouteSpec]) -> Table {
 }
 
 impl RouteRow {
-    /// Whether the artifact is within both limits.
+    /// Whether the artifact is within all limits.
     pub fn fits(&self) -> bool {
-        self.packed_over == 0 && self.unpacked_over == 0
+        self.over() == 0
+    }
+
+    /// How far it is over the limit that it breaks most, in bytes.
+    pub fn over(&self) -> u64 {
+        self.packed_over
+            .max(self.unpacked_over)
+            .max(self.fetched_over)
     }
 }
 
+/// Bytes of an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Weight {
+    /// Of the archive.
+    pub(crate) packed: u64,
+    /// Of the files in it.
+    pub(crate) unpacked: u64,
+    /// Of the files that it leaves out.
+    pub(crate) fetched: u64,
+}
+
+/// Whether the model's files, which have `model` bytes of all `unpacked` bytes, must be left out of
+/// the archive: then some way can take them so, and none with them in it.
+pub(crate) fn leaves_model_out(unpacked: u64, model: u64, routes: &[RouteSpec]) -> bool {
+    let takes =
+        |route: &RouteSpec, unpacked: u64| route.max_unpacked.is_none_or(|limit| unpacked <= limit);
+    let (apart, whole): (Vec<_>, Vec<_>) =
+        routes.iter().partition(|route| route.max_fetched.is_some());
+    let mut apart = apart.into_iter();
+    !whole.into_iter().any(|route| takes(route, unpacked))
+        && apart.any(|route| takes(route, unpacked.saturating_sub(model)))
+}
+
 /// The first way that takes the artifact, or what to do if there is none.
-pub(crate) fn choose(
-    packed: u64,
-    unpacked: u64,
-    parts: &[ArtifactPart],
-    routes: &[RouteSpec],
-) -> Route {
-    let rows: Vec<_> = routes
-        .iter()
-        .map(|route| row(route, packed, unpacked))
-        .collect();
+pub(crate) fn choose(weight: Weight, parts: &[ArtifactPart], routes: &[RouteSpec]) -> Route {
+    let rows: Vec<_> = routes.iter().map(|route| row(route, weight)).collect();
     match rows.iter().find(|row| row.fits()) {
         Some(row) => Route::Fits {
             name: row.name,
@@ -93,14 +121,21 @@ pub(crate) fn choose(
     }
 }
 
-fn row(route: &RouteSpec, packed: u64, unpacked: u64) -> RouteRow {
+/// A way that has the model in the archive is held against all bytes. (Weights hardly compress.)
+fn row(route: &RouteSpec, weight: Weight) -> RouteRow {
     let over = |size: u64, limit: Option<u64>| limit.map_or(0, |limit| size.saturating_sub(limit));
+    let inside = match route.max_fetched {
+        Some(_) => 0,
+        None => weight.fetched,
+    };
     RouteRow {
         name: route.name,
         max_packed: route.max_packed,
         max_unpacked: route.max_unpacked,
-        packed_over: over(packed, route.max_packed),
-        unpacked_over: over(unpacked, route.max_unpacked),
+        max_fetched: route.max_fetched,
+        packed_over: over(weight.packed + inside, route.max_packed),
+        unpacked_over: over(weight.unpacked + inside, route.max_unpacked),
+        fetched_over: over(weight.fetched - inside, route.max_fetched),
         chosen: false,
     }
 }
@@ -109,7 +144,7 @@ fn row(route: &RouteSpec, packed: u64, unpacked: u64) -> RouteRow {
 fn advice(rows: &[RouteRow], parts: &[ArtifactPart]) -> String {
     let nearest = rows
         .iter()
-        .min_by_key(|row| row.packed_over + row.unpacked_over);
+        .min_by_key(|row| row.packed_over + row.unpacked_over + row.fetched_over);
     let mut sentences: Vec<_> = nearest.into_iter().flat_map(complaints).collect();
     let heaviest = parts.iter().max_by_key(|part| part.unpacked);
     sentences.push(match heaviest {
@@ -135,7 +170,8 @@ fn complaints(row: &RouteRow) -> Vec<String> {
     };
     let packed = complaint("an archive", row.packed_over, row.max_packed);
     let unpacked = complaint("files", row.unpacked_over, row.max_unpacked);
-    packed.into_iter().chain(unpacked).collect()
+    let fetched = complaint("a model", row.fetched_over, row.max_fetched);
+    packed.into_iter().chain(unpacked).chain(fetched).collect()
 }
 
 /// `1536` -> `1.5 KiB`; rounded up, so that nothing over a limit is called 0.
@@ -162,16 +198,24 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    const ROUTES: [RouteSpec; 2] = [
+    const ROUTES: [RouteSpec; 3] = [
         RouteSpec {
             name: "direct zip",
             max_packed: Some(50 * MIB),
             max_unpacked: Some(250 * MIB),
+            max_fetched: None,
         },
         RouteSpec {
             name: "bucket",
             max_packed: None,
             max_unpacked: Some(250 * MIB),
+            max_fetched: None,
+        },
+        RouteSpec {
+            name: "apart",
+            max_packed: Some(50 * MIB),
+            max_unpacked: Some(250 * MIB),
+            max_fetched: Some(1024 * MIB),
         },
     ];
 
@@ -185,32 +229,65 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(packed: u64, unpacked: u64, expected: Result<&str, &str>) {
+    fn check(weight: Weight, expected: Result<&str, &str>) {
+        let unpacked = weight.unpacked + weight.fetched;
         let parts = [
             part(PartKind::Model, unpacked - 30 * MIB),
             part(PartKind::Runtime, 30 * MIB),
         ];
-        match (choose(packed, unpacked, &parts, &ROUTES), expected) {
+        match (choose(weight, &parts, &ROUTES), expected) {
             (Route::Fits { name, .. }, Ok(expected)) => assert_eq!(name, expected),
             (Route::TooLarge { advice }, Err(expected)) => assert_eq!(advice, expected),
             (found, _) => panic!("{found:?}"),
         }
     }
 
+    fn whole(packed: u64, unpacked: u64) -> Weight {
+        Weight {
+            packed,
+            unpacked,
+            fetched: 0,
+        }
+    }
+
+    fn apart(fetched: u64) -> Weight {
+        Weight {
+            packed: 10 * MIB,
+            unpacked: 30 * MIB,
+            fetched,
+        }
+    }
+
     #[test]
     fn the_first_way_that_fits_is_taken() {
-        check(50 * MIB, 100 * MIB, Ok("direct zip"));
-        check(50 * MIB + 1, 100 * MIB, Ok("bucket"));
-        check(240 * MIB, 250 * MIB, Ok("bucket"));
+        check(whole(50 * MIB, 100 * MIB), Ok("direct zip"));
+        check(whole(50 * MIB + 1, 100 * MIB), Ok("bucket"));
+        check(whole(240 * MIB, 250 * MIB), Ok("bucket"));
+        check(apart(220 * MIB + 1), Ok("apart"));
+        check(apart(1024 * MIB), Ok("apart"));
         check(
-            240 * MIB,
-            250 * MIB + 1,
+            apart(1024 * MIB + 1),
             Err(
-                "`bucket` takes files of 250 MiB, and this is 1 byte over it. \
-                 The model is 220.1 MiB of it: make it smaller (float16 weights halve it, int8 weights \
+                "`apart` takes a model of 1 GiB, and this is 1 byte over it. \
+                 The model is 1.1 GiB of it: make it smaller (float16 weights halve it, int8 weights \
                  quarter it), or choose a provider or engine that takes more.",
             ),
         );
+    }
+
+    #[test]
+    fn a_model_stays_in_the_archive_if_it_can() {
+        let table = [
+            (250 * MIB, 220 * MIB, false),
+            (250 * MIB + 1, 220 * MIB, true),
+            // The rest alone is too large.
+            (700 * MIB, 400 * MIB, false),
+        ];
+        for (unpacked, model, expected) in table {
+            let found = leaves_model_out(unpacked, model, &ROUTES);
+            assert_eq!(found, expected, "{unpacked} {model}");
+        }
+        assert!(!leaves_model_out(1 << 40, 1 << 39, &ROUTES[..2]), "no way");
     }
 
     #[test]
@@ -227,8 +304,9 @@ mod tests {
             digest: Digest::of(b""),
             packed: 60 * MIB + 22,
             unpacked: 60 * MIB,
-            route: choose(60 * MIB + 22, 60 * MIB, &parts, &ROUTES),
+            route: choose(whole(60 * MIB + 22, 60 * MIB), &parts, &ROUTES),
             parts,
+            fetched: Vec::new(),
         };
         let table = table(&artifact, &ROUTES);
         let rows: Vec<_> = table
@@ -258,7 +336,8 @@ mod tests {
             routes,
             [
                 ("direct zip", 10 * MIB + 22, 0, false),
-                ("bucket", 0, 0, true)
+                ("bucket", 0, 0, true),
+                ("apart", 10 * MIB + 22, 0, false)
             ]
         );
     }

@@ -46,6 +46,14 @@ impl Source {
         })
     }
 
+    /// How many bytes there are.
+    pub(crate) fn size(&self) -> io::Result<u64> {
+        Ok(match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(path) => fs_err::metadata(path)?.len(),
+        })
+    }
+
     /// The SHA-256 of all bytes.
     pub(crate) fn digest(&self) -> io::Result<Digest> {
         let mut reader = self.open()?;

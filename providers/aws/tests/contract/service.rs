@@ -72,6 +72,7 @@ fn artifact(folder: &Path, name: &str) -> Artifact {
         packed: bytes.len() as u64,
         unpacked: bytes.len() as u64,
         parts: Vec::new(),
+        fetched: Vec::new(),
         route: Route::Fits {
             name: "direct zip",
             max_packed: None,

@@ -64,6 +64,7 @@ pub(crate) fn artifacts(service: &Service, route: &str) -> Vec<Artifact> {
             packed: 12_000_000,
             unpacked: 33_000_000,
             parts: Vec::new(),
+            fetched: Vec::new(),
             route: Route::Fits {
                 name: route.name,
                 max_packed: route.max_packed,

@@ -213,6 +213,7 @@ pub(crate) fn packed(package: Package, folder: &TempDir, mark: &str) -> Artifact
         packed: bytes.len() as u64,
         unpacked: 0,
         parts: Vec::new(),
+        fetched: Vec::new(),
         route: Route::Fits {
             name: "direct zip",
             max_packed: None,

@@ -70,6 +70,7 @@ impl Package {
             }],
             schedules: BTreeMap::new(),
             graph: None,
+            fetched: BTreeMap::new(),
         };
         Self { model, config }
     }

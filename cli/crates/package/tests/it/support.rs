@@ -15,9 +15,18 @@ use tempfile::TempDir;
 /// A cloud with these small files.
 pub(crate) struct Cloud {
     pub(crate) files: Vec<PackageFile>,
+    pub(crate) routes: Vec<RouteSpec>,
     /// A file that somebody else writes while a package is built.
     pub(crate) meanwhile: Option<(PathBuf, Vec<u8>)>,
 }
+
+/// One way, which takes what AWS takes.
+pub(crate) const ZIP: RouteSpec = RouteSpec {
+    name: "direct zip",
+    max_packed: Some(50 << 20),
+    max_unpacked: Some(250 << 20),
+    max_fetched: None,
+};
 
 impl Provider for Cloud {
     fn name(&self) -> ProviderName {
@@ -38,11 +47,7 @@ impl Provider for Cloud {
             shim: "bootstrap".to_owned(),
             files: self.files.clone(),
             schedules: BTreeMap::from([("timer".to_owned(), Some(json!({"x": 1})))]),
-            routes: vec![RouteSpec {
-                name: "direct zip",
-                max_packed: Some(50 << 20),
-                max_unpacked: Some(250 << 20),
-            }],
+            routes: self.routes.clone(),
             max_request: 6 << 20,
             max_response: 5 << 20,
         }
@@ -87,6 +92,7 @@ impl Project {
             service,
             cloud: Cloud {
                 files: Vec::new(),
+                routes: vec![ZIP],
                 meanwhile: None,
             },
             shim: b"#!/bin/sh\n".to_vec(),
