@@ -38,6 +38,7 @@ pub(crate) fn config() -> ShimConfig {
         }],
         schedules: BTreeMap::new(),
         graph: None,
+        fetched: BTreeMap::new(),
     }
 }
 
