@@ -85,6 +85,9 @@ pub(crate) fn sweep(
     (before, after): (Option<&State>, Option<&State>),
     purpose: Purpose,
 ) -> anyhow::Result<()> {
+    if purpose == Purpose::Remove {
+        mlfn_package::remove_leftovers(&checked.package_folder());
+    }
     if purpose == Purpose::Remove && checked.bucket().is_none() {
         checked.forget()?;
         if !checked.own_folder().join("state").exists() {

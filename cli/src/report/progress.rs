@@ -136,7 +136,8 @@ fn waiting(lock: &Lock, left: Duration) -> String {
         until,
         ..
     } = lock;
-    let seconds = left.as_secs();
+    // The second that has begun counts: what is left of one is not none.
+    let seconds = left.as_millis().div_ceil(1000);
     format!(
         "waiting up to {seconds} s for {holder} ({operation} on {host}, process {pid}), who holds \
          the lock since {since}, until {until}"

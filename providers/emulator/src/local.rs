@@ -39,11 +39,12 @@ impl Local {
         }
     }
 
-    /// Starts the process that answers, if it does not run: it does not outlive the machine, and
-    /// what is deployed does.
+    /// Makes sure that what is recorded is what answers. The process does not outlive the machine,
+    /// and what is deployed does; and who changed the record may have been killed before it said so.
     pub async fn wake(&self) -> Result<(), ProviderError> {
         let daemon = Daemon::new(self.folder.clone(), self.launcher.clone());
-        daemon.ensure().await
+        daemon.ensure().await?;
+        daemon.reload().await
     }
 
     /// Removes what an interrupted removal left of a local cloud in which nothing is any more: its

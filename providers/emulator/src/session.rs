@@ -306,6 +306,8 @@ impl Session for LocalSession {
         let version = call.inputs.text("version");
         let payload = Bytes::from(request.to_string());
         self.host.ensure().await?;
+        // Whoever published what is probed may have been killed before it said so.
+        self.host.changed(false).await?;
         match self
             .host
             .invoke(function, version.as_deref(), payload)
