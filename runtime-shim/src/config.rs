@@ -257,6 +257,8 @@ fn port(name: &'static str, value: &str) -> Result<u16, ConfigError> {
 #[derive(Debug)]
 pub(crate) struct Package {
     root: PathBuf,
+    /// What the paths of the model's files are relative to, if they are not in the package.
+    model_root: Option<PathBuf>,
     /// Its configuration.
     pub(crate) config: ShimConfig,
 }
@@ -297,19 +299,39 @@ impl Package {
         }
         Ok(Self {
             root: root.to_path_buf(),
+            model_root: None,
             config: serde_json::from_slice(&text).map_err(malformed)?,
         })
     }
 
+    /// Whether the files of the model are all here.
+    pub(crate) fn model_is_whole(&self) -> bool {
+        let mut fetched = self.config.fetched.keys();
+        fetched.all(|path| self.root.join(path).is_file())
+    }
+
+    /// With the files of the model in another folder, where they have the paths that they would
+    /// have in the package.
+    pub(crate) fn with_model_in(self, folder: PathBuf) -> Self {
+        Self {
+            model_root: Some(folder),
+            ..self
+        }
+    }
+
+    fn model_root(&self) -> &Path {
+        self.model_root.as_deref().unwrap_or(&self.root)
+    }
+
     /// The model file.
     pub(crate) fn model(&self) -> PathBuf {
-        self.root.join(&self.config.model)
+        self.model_root().join(&self.config.model)
     }
 
     /// The file that is loaded: the model, or one that has its weights there.
     pub(crate) fn graph(&self) -> PathBuf {
         let graph = self.config.graph.as_ref();
-        self.root.join(graph.unwrap_or(&self.config.model))
+        self.model_root().join(graph.unwrap_or(&self.config.model))
     }
 
     /// The inference library.

@@ -145,6 +145,15 @@ impl Data {
         each_type!(self, values => values.get(start..end).map(pack))
     }
 
+    /// The values at these places, in their order; none if one of them is beyond the end.
+    pub(crate) fn pick(&self, places: &[usize]) -> Option<Self> {
+        fn pick<T: Element>(values: &[T], places: &[usize]) -> Option<Data> {
+            let picked = places.iter().map(|place| values.get(*place).cloned());
+            picked.collect::<Option<_>>().map(T::pack)
+        }
+        each_type!(self, values => pick(values, places))
+    }
+
     /// Adds values of the same type at the end; false if they are of another one.
     pub(crate) fn append(&mut self, other: &Self) -> bool {
         fn append<T: Element>(values: &mut Vec<T>, other: &Data) -> bool {

@@ -23,6 +23,8 @@ pub(crate) enum Phase {
     Environment,
     /// The files of the package are asked for.
     ReadAhead,
+    /// A model that is not in the package has come.
+    Model,
     /// The platform is spoken to.
     Platform,
     /// The model is ready.
@@ -43,6 +45,7 @@ impl Phase {
             Self::Library => "library",
             Self::Environment => "environment",
             Self::ReadAhead => "read_ahead",
+            Self::Model => "model",
             Self::Platform => "platform",
             Self::Session => "session",
             Self::FirstRequest => "first_request",

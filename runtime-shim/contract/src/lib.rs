@@ -131,6 +131,9 @@ pub struct Route {
     pub method: String,
     /// The path with a leading `/`, e.g. `/predict`.
     pub path: String,
+    /// Origins of pages that browsers may call it from. Empty where the cloud tells browsers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cors: Vec<String>,
 }
 
 #[cfg(test)]

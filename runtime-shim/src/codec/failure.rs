@@ -33,6 +33,12 @@ codes! {
     EmptyBody = "empty_body", 400;
     /// The body is not JSON.
     NotJson = "not_json", 400;
+    /// The body is not an array of `NumPy`, or no archive of such.
+    NotAnArray = "not_an_array", 400;
+    /// The body is not packed as its header says.
+    BadEncoding = "bad_encoding", 400;
+    /// An output that the model does not have.
+    UnknownOutput = "unknown_output", 400;
     /// The body is JSON, but not an object.
     NotAnObject = "not_an_object", 400;
     /// A key that is no input.
@@ -65,6 +71,8 @@ codes! {
     NotFound = "not_found", 404;
     /// The path exists, for another method.
     MethodNotAllowed = "method_not_allowed", 405;
+    /// The answer cannot be had in the form that the client accepts.
+    NotAcceptable = "not_acceptable", 406;
     /// The client stopped sending in the middle of the body.
     SlowRequest = "slow_request", 408;
     /// The body has more bytes than are read.
@@ -73,6 +81,8 @@ codes! {
     WrongContentType = "wrong_content_type", 415;
     /// The model has an input that JSON cannot carry.
     UnsupportedInput = "unsupported_input", 422;
+    /// An output that the protocol cannot carry.
+    UnsupportedOutput = "unsupported_output", 422;
     /// An event without the data to predict on.
     UnsupportedEvent = "unsupported_event", 422;
     /// The model failed.
@@ -139,6 +149,17 @@ impl Failure {
                 message: &self.message,
                 expected: expected.filter(|_| self.code.is_about_content()),
             },
+        })
+    }
+
+    /// The body of an answer of the Open Inference Protocol: `{"error": message}`.
+    pub(crate) fn to_open_json(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: &'a str,
+        }
+        to_bytes(&Body {
+            error: &self.message,
         })
     }
 

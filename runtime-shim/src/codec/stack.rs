@@ -132,6 +132,7 @@ mod tests {
         Signature {
             inputs: inputs.collect(),
             outputs: Vec::new(),
+            output_kinds: Vec::new(),
         }
     }
 

@@ -13,8 +13,13 @@ impl Echo {
     /// With these inputs.
     pub(crate) fn new(inputs: Vec<Input>) -> Self {
         let outputs = inputs.iter().map(|input| input.name.clone()).collect();
+        let output_kinds = inputs.iter().map(|input| input.kind.clone()).collect();
         Self {
-            signature: Signature { inputs, outputs },
+            signature: Signature {
+                inputs,
+                outputs,
+                output_kinds,
+            },
             answer: None,
         }
     }

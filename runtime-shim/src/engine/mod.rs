@@ -95,6 +95,8 @@ pub(crate) struct Signature {
     pub(crate) inputs: Vec<Input>,
     /// The names of the outputs in the order of the graph.
     pub(crate) outputs: Vec<String>,
+    /// What each of the outputs is, in the same order.
+    pub(crate) output_kinds: Vec<InputKind>,
 }
 
 /// An input of a model.
@@ -106,7 +108,7 @@ pub(crate) struct Input {
     pub(crate) kind: InputKind,
 }
 
-/// What an input takes.
+/// What an input takes, or an output is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum InputKind {
     /// An array.

@@ -40,6 +40,7 @@ impl OnnxRuntime {
                 .iter()
                 .map(|o| o.name().to_owned())
                 .collect(),
+            output_kinds: session.outputs().iter().map(|o| kind(o.dtype())).collect(),
         };
         Ok(Self {
             signature,

@@ -2,6 +2,7 @@
 //!
 //! - this file: one request
 //! - `batch`: many requests, in as few runs of the model as possible
+//! - `forms`: one request in any form that there is
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use crate::tensor::{Tensor, Value};
 use crate::trace::{self, Phase};
 
 mod batch;
+mod forms;
 
 /// A loaded model and how to speak with it.
 pub(crate) struct Handler {

@@ -35,6 +35,7 @@ pub(crate) fn config() -> ShimConfig {
         routes: vec![Route {
             method: "POST".to_owned(),
             path: "/predict".to_owned(),
+            cors: Vec::new(),
         }],
         schedules: BTreeMap::new(),
         graph: None,

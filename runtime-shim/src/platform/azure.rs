@@ -9,13 +9,12 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use hyper::Method;
-use hyper::header::CONTENT_TYPE;
 use mlfn_shim_contract::ShimConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
-use super::http::{header, health, refuse};
+use super::http::{header, health, web_response};
 use super::server::{self, Limits, Request, Response, json};
 use super::{Caller, Reply, Service, Terms, envelope, reply, routes};
 use crate::codec::failure::{Code, Failure, json_problem, to_bytes};
@@ -72,18 +71,8 @@ async fn respond(service: Arc<Service>, request: Request) -> Response {
             .await;
         return json(if reply.wrapped { 200 } else { reply.status() }, reply.body);
     };
-    if let Err(refusal) = routes::check(service.config(), head.method.as_str(), route) {
-        return refuse(&refusal);
-    }
-    let reply = service
-        .answer(caller, move |handler, timings| {
-            let content_type = header(&head.headers, CONTENT_TYPE.as_str());
-            let result = envelope::check_content_type(content_type)
-                .and_then(|()| handler.handle(&body, timings));
-            reply(handler, result)
-        })
-        .await;
-    json(reply.status(), reply.body)
+    let route = route.to_owned();
+    web_response(&service, caller, &route, head, body).await
 }
 
 /// The envelope.
@@ -292,7 +281,7 @@ fn http_reply(handler: &Handler, timings: &mut Timings, data: &HttpData<'_>) -> 
             return_value: None,
         }),
         wrapped: true,
-        failure: reply.failure.clone(),
+        ..reply
     }
 }
 

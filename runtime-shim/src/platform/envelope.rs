@@ -24,6 +24,18 @@ pub(crate) fn from_base64(text: &str, what: &str) -> Result<Vec<u8>, Failure> {
     })
 }
 
+/// Bytes, as envelopes that are text carry them.
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// A header of which the value means nothing.
+pub(crate) fn bad_header(name: &str, value: &str, expected: &str) -> Failure {
+    let value = shortened(value);
+    let message = format!("the header `{name}` is `{value}`, but must be {expected}");
+    Failure::new(Code::WrongType, message)
+}
+
 /// A text that may be encoded.
 pub(crate) fn bytes<'a>(
     text: Cow<'a, str>,

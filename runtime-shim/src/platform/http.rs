@@ -6,13 +6,17 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hyper::Method;
+use bytes::Bytes;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::server::{self, Limits, Request, Response, json};
-use super::{Caller, Service, Terms, envelope, reply, routes};
+use super::web::cors;
+use super::web::target::Target;
+use super::{Caller, Reply, Service, Terms, envelope, reply, routes, web};
 use crate::codec::failure::{Code, Failure, json_problem, to_bytes};
 use crate::config::{Environment, Package};
 use crate::handler::{Handler, Timings};
@@ -39,22 +43,99 @@ pub(super) async fn serve(
 
 async fn respond(service: Arc<Service>, project: Option<String>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let path = head.uri.path();
-    if matches!(head.method, Method::GET | Method::HEAD) && matches!(path, "/" | "/health") {
+    let path = head.uri.path().to_owned();
+    if is_get(&head.method) && matches!(path.as_str(), "/" | "/health") {
         return health(&service);
     }
     // Events and schedules are posted to the root.
-    let is_root = path == "/" && head.method == Method::POST;
-    if !is_root && let Err(refusal) = routes::check(service.config(), head.method.as_str(), path) {
-        return refuse(&refusal);
+    if path == "/" && head.method == Method::POST {
+        let caller = caller(&service, &head.headers, project.as_deref());
+        let reply = service
+            .answer(caller, move |handler, timings| {
+                event(handler, timings, &head.headers, &body)
+            })
+            .await;
+        return server::response(reply);
     }
-    let caller = caller(&service, &head.headers, project.as_deref());
-    let reply = service
-        .answer(caller, move |handler, timings| {
-            reply(handler, predict(handler, timings, &head.headers, &body))
-        })
-        .await;
-    json(reply.status(), reply.body)
+    let caller = |headers: &HeaderMap| caller(&service, headers, project.as_deref());
+    let caller = caller(&head.headers);
+    web_response(&service, caller, &path, head, body).await
+}
+
+/// Answers what is not of the platform itself. `path` is what the function has been asked for.
+pub(super) async fn web_response(
+    service: &Arc<Service>,
+    caller: Caller,
+    path: &str,
+    head: Parts,
+    body: Bytes,
+) -> Response {
+    let config = service.config();
+    let headers = |name: &str| header(&head.headers, name);
+    if let Some(headers) = cors::preflight(config, head.method.as_str(), path, headers) {
+        return no_content(headers);
+    }
+    let origin = header(&head.headers, "origin").map(str::to_owned);
+    let mut reply = match Target::of(config, head.method.as_str(), path) {
+        Ok(target) => match web::health(target, &config.function, service.is_ready()) {
+            Some((status, body)) => return json(status, body),
+            None => predict(service, caller, target, head, body).await,
+        },
+        Err(refusal) => return refuse(path, &refusal),
+    };
+    cors::allow(config, path, origin.as_deref(), &mut reply);
+    server::response(reply)
+}
+
+async fn predict(
+    service: &Arc<Service>,
+    caller: Caller,
+    target: Target,
+    head: Parts,
+    body: Bytes,
+) -> Reply {
+    let work = move |handler: &Handler, timings: &mut Timings| {
+        let headers = |name: &str| header(&head.headers, name);
+        web::answer(handler, timings, target, &headers, &body)
+    };
+    let reply = service.answer(caller, work).await;
+    match &reply.failure {
+        // The model is not there or took too long: nobody knew of which protocol.
+        Some(failure) if target.is_open() => web::refused(target, failure.clone(), None),
+        _ => reply,
+    }
+}
+
+fn is_get(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn no_content(headers: Vec<(&'static str, Cow<'static, str>)>) -> Response {
+    let reply = Reply {
+        headers,
+        ..Reply::success(Vec::new())
+    };
+    let mut response = server::response(reply);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
+}
+
+/// Whether this is for an event of Google's, and not for one who wants an answer.
+fn event(handler: &Handler, timings: &mut Timings, headers: &HeaderMap, body: &[u8]) -> Reply {
+    let header = |name: &str| header(headers, name);
+    let is_event = ["ce-type", "x-cloudscheduler"]
+        .into_iter()
+        .any(|name| header(name).is_some());
+    let content_type = header("content-type").unwrap_or_default();
+    if is_event || content_type.starts_with("application/cloudevents") {
+        return reply(handler, predict_event(handler, timings, headers, body));
+    }
+    match unwrap_push(handler, Cow::Borrowed(body)) {
+        Ok(Cow::Owned(data)) => reply(handler, handler.handle(&data, timings)),
+        Ok(Cow::Borrowed(body)) => web::answer(handler, timings, Target::Predict, &header, body),
+        Err(failure) => reply(handler, Err(failure)),
+    }
 }
 
 /// `GET /`: what runs here, and whether it works.
@@ -82,9 +163,10 @@ pub(super) fn health(service: &Service) -> Response {
 }
 
 /// An answer to a request for something that is not there.
-pub(super) fn refuse(refusal: &routes::Refusal) -> Response {
+pub(super) fn refuse(path: &str, refusal: &routes::Refusal) -> Response {
     let failure = &refusal.failure;
-    let mut response = json(failure.code.status(), failure.to_json(None));
+    let body = web::refusal(path, failure);
+    let mut response = json(failure.code.status(), body);
     let allow = refusal.allow.as_deref().map(HeaderValue::from_str);
     if let Some(Ok(allow)) = allow {
         response.headers_mut().insert(ALLOW, allow);
@@ -118,7 +200,7 @@ fn caller(service: &Service, headers: &HeaderMap, project: Option<&str>) -> Call
     Caller { id, fields }
 }
 
-fn predict(
+fn predict_event(
     handler: &Handler,
     timings: &mut Timings,
     headers: &HeaderMap,

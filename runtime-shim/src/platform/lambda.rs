@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
 use super::aws::cloud::AwsCloud;
-use super::aws::secrets;
+use super::aws::{model, secrets};
 use super::http::header;
-use super::{Caller, Reply, Service, Terms, envelope, events, routes};
+use super::web::target::Target;
+use super::{Caller, Reply, Service, Terms, envelope, events, routes, web};
 use crate::codec::failure::{Code, Failure, to_bytes};
 use crate::config::{Environment, Package};
 use crate::handler::{Handler, Timings};
@@ -99,6 +100,7 @@ async fn start(environment: &Environment) -> Result<Arc<Service>, Failure> {
     secrets::settle(environment.secrets()).await?;
     let package = Package::find(environment)
         .map_err(|error| Failure::new(Code::ModelNotLoaded, crate::chain(&error)))?;
+    let package = model::settle(package).await?;
     let terms = Terms {
         keeps_time: false,
         refuse: function_error,
@@ -133,7 +135,14 @@ async fn answer(service: &Arc<Service>, cloud: &Arc<AwsCloud>, invocation: Invoc
         id: invocation.id,
         fields,
     };
-    let (cloud, payload) = (Arc::clone(cloud), invocation.payload);
+    let payload = invocation.payload;
+    if !events::may_ask_cloud(&payload) {
+        let work = |handler: &Handler, timings: &mut Timings| {
+            reply(handler, timings, cloud, &id, &payload)
+        };
+        return service.answer_here(caller, work).await;
+    }
+    let cloud = Arc::clone(cloud);
     service
         .answer(caller, move |handler, timings| {
             reply(handler, timings, &cloud, &id, &payload)
@@ -325,10 +334,15 @@ impl HttpEvent<'_> {
         Some((self.http_method.as_deref()?, self.path.as_deref()?))
     }
 
-    fn content_type(&self) -> Option<&str> {
+    fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter().flatten();
-        let found = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let found = headers.find(|(found, _)| found.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
+    }
+
+    fn body(&self) -> Result<Cow<'_, [u8]>, Failure> {
+        let body = self.body.as_deref().unwrap_or_default();
+        envelope::bytes(body.into(), self.is_base64_encoded, "the body")
     }
 }
 
@@ -374,7 +388,7 @@ fn reply(
         && let Ok(event) = serde_json::from_slice::<HttpEvent<'_>>(payload)
         && event.target().is_some()
     {
-        return http_reply(handler, timings, event);
+        return http_reply(handler, timings, &event);
     }
     match events::answer(handler, timings, cloud, id, payload) {
         Ok(body) => Reply::success(body),
@@ -387,28 +401,29 @@ fn reply(
 
 /// A failure as the Runtime API wants it.
 fn function_error(failure: Failure) -> Reply {
+    let body = failure.to_lambda_json(None);
     Reply {
-        body: failure.to_lambda_json(None),
         failure: Some(failure),
-        wrapped: false,
+        ..Reply::success(body)
     }
 }
 
-fn http_reply(handler: &Handler, timings: &mut Timings, event: HttpEvent<'_>) -> Reply {
+fn http_reply(handler: &Handler, timings: &mut Timings, event: &HttpEvent<'_>) -> Reply {
     let (method, path) = event.target().unwrap_or_default();
-    let checked = routes::check(handler.config(), method, path);
-    let (allow, result) = match checked {
-        Err(refusal) => (refusal.allow, Err(refusal.failure)),
-        Ok(()) => (None, predict(handler, timings, event)),
+    let target = Target::of(handler.config(), method, path);
+    let reply = match target {
+        Err(refusal) => not_there(path, &refusal),
+        Ok(target) => match event.body() {
+            Ok(body) => web::answer(handler, timings, target, &|name| event.header(name), &body),
+            Err(failure) => web::refused(target, failure, Some(handler)),
+        },
     };
-    let reply = super::reply(handler, result);
-    let wrap = |reply: &Reply| http_answer(reply.status(), allow.as_deref(), &reply.body);
     // The quotes of the inner JSON count twice: what has fitted may do so no longer.
-    let (body, reply) = match handler.limit(wrap(&reply)) {
+    let (body, reply) = match handler.limit(http_answer(&reply)) {
         Ok(body) => (body, reply),
         Err(failure) => {
             let reply = super::refused(failure);
-            (wrap(&reply), reply)
+            (http_answer(&reply), reply)
         }
     };
     Reply {
@@ -418,19 +433,18 @@ fn http_reply(handler: &Handler, timings: &mut Timings, event: HttpEvent<'_>) ->
     }
 }
 
-fn predict(
-    handler: &Handler,
-    timings: &mut Timings,
-    event: HttpEvent<'_>,
-) -> Result<Vec<u8>, Failure> {
-    envelope::check_content_type(event.content_type())?;
-    let body = event.body.unwrap_or_default();
-    let body = envelope::bytes(body, event.is_base64_encoded, "the body")?;
-    handler.handle(&body, timings)
+fn not_there(path: &str, refusal: &routes::Refusal) -> Reply {
+    let allow = refusal.allow.clone();
+    let allow = allow.map(|allow| ("allow", allow.into()));
+    Reply {
+        headers: allow.into_iter().collect(),
+        failure: Some(refusal.failure.clone()),
+        ..Reply::success(web::refusal(path, &refusal.failure))
+    }
 }
 
 /// What the gateway makes an HTTP answer of.
-fn http_answer(status: u16, allow: Option<&str>, body: &[u8]) -> Vec<u8> {
+fn http_answer(reply: &Reply) -> Vec<u8> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Answer<'a> {
@@ -440,11 +454,15 @@ fn http_answer(status: u16, allow: Option<&str>, body: &[u8]) -> Vec<u8> {
         is_base64_encoded: bool,
     }
     let mut headers = BTreeMap::from([("content-type", "application/json")]);
-    headers.extend(allow.map(|allow| ("allow", allow)));
+    headers.extend(reply.headers.iter().map(|(name, value)| (*name, &**value)));
     to_bytes(&Answer {
-        status_code: status,
+        status_code: reply.status(),
         headers,
-        body: String::from_utf8_lossy(body),
-        is_base64_encoded: false,
+        body: if reply.is_text {
+            String::from_utf8_lossy(&reply.body)
+        } else {
+            envelope::to_base64(&reply.body).into()
+        },
+        is_base64_encoded: !reply.is_text,
     })
 }

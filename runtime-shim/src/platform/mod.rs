@@ -7,9 +7,12 @@
 //! - `aws`: what AWS is asked for: objects, places for predictions, secrets
 //! - `outputs`: which predictions go where
 //! - `routes`: which paths and methods a function answers
+//! - `web`: requests of HTTP, whichever platform passes them on
 //! - `envelope`: requests inside of other JSON
 
+use std::borrow::Cow;
 use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -38,6 +41,7 @@ mod lambda;
 mod outputs;
 mod routes;
 mod server;
+mod web;
 
 /// Speaks the environment's protocol until the platform ends the process.
 pub(crate) async fn serve(environment: &Environment) -> Result<(), Box<dyn Error>> {
@@ -89,8 +93,12 @@ pub(crate) struct Service {
 
 /// What became of a request.
 pub(crate) struct Reply {
-    /// JSON.
+    /// JSON, unless the headers say something else.
     pub(crate) body: Vec<u8>,
+    /// Headers of HTTP, with names in lower case.
+    pub(crate) headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// Whether the body is text.
+    pub(crate) is_text: bool,
     /// Why there is no prediction.
     pub(crate) failure: Option<Failure>,
     /// A failure that the body reports in its own way: the platform's call succeeded.
@@ -102,6 +110,8 @@ impl Reply {
     pub(crate) fn success(body: Vec<u8>) -> Self {
         Self {
             body,
+            headers: Vec::new(),
+            is_text: true,
             failure: None,
             wrapped: false,
         }
@@ -175,6 +185,11 @@ impl Service {
         }
     }
 
+    /// Whether the model is loaded.
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(*self.model.borrow(), Model::Ready(_))
+    }
+
     /// A name for a request that the platform gives none.
     pub(crate) fn next_id(&self) -> String {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
@@ -187,17 +202,45 @@ impl Service {
     where
         W: FnOnce(&Handler, &mut Timings) -> Reply + Send + 'static,
     {
+        let limit = Duration::from_secs(self.config.timeout.into());
+        let work = self.work(work);
+        let done = async {
+            let done = if self.terms.keeps_time {
+                timeout(limit, work).await.ok()
+            } else {
+                Some(work.await)
+            };
+            done.unwrap_or_else(|| (self.timed_out(), Timings::default()))
+        };
+        self.logged(caller, done).await
+    }
+
+    /// As [`Service::answer`], on this thread, which does nothing else meanwhile: for platforms
+    /// that send one request at a time. Handing it to another thread and back takes longer than a
+    /// small model.
+    pub(crate) async fn answer_here<W>(&self, caller: Caller, work: W) -> Reply
+    where
+        W: FnOnce(&Handler, &mut Timings) -> Reply,
+    {
+        let done = async {
+            let mut timings = Timings::default();
+            let reply = match self.handler().await {
+                Ok(handler) => {
+                    let work = AssertUnwindSafe(|| work(&handler, &mut timings));
+                    catch_unwind(work).unwrap_or_else(|_| (self.terms.refuse)(died()))
+                }
+                Err(failure) => (self.terms.refuse)(failure),
+            };
+            (reply, timings)
+        };
+        self.logged(caller, done).await
+    }
+
+    async fn logged(&self, caller: Caller, done: impl Future<Output = (Reply, Timings)>) -> Reply {
         let start = Instant::now();
         trace::mark(Phase::FirstRequest);
         let cold = !self.warm.swap(true, Ordering::Relaxed);
-        let limit = Duration::from_secs(self.config.timeout.into());
-        let work = self.work(work);
-        let done = if self.terms.keeps_time {
-            timeout(limit, work).await.ok()
-        } else {
-            Some(work.await)
-        };
-        let (reply, timings) = done.unwrap_or_else(|| (self.timed_out(), Timings::default()));
+        let (reply, timings) = done.await;
         log_request(caller, cold, start.elapsed(), timings, &reply);
         trace::mark(Phase::FirstAnswer);
         reply
@@ -256,7 +299,7 @@ fn load(package: Package, threads: usize) -> Result<Handler, Failure> {
     }
 }
 
-/// A panic on another thread. What it said is in the log.
+/// A panic while a request was answered. What it said is in the log.
 fn died() -> Failure {
     let message = "an internal error; the log has the details";
     Failure::new(Code::Internal, message)
@@ -264,10 +307,10 @@ fn died() -> Failure {
 
 /// A failure as an HTTP answer would have it.
 pub(crate) fn refused(failure: Failure) -> Reply {
+    let body = failure.to_json(None);
     Reply {
-        body: failure.to_json(None),
         failure: Some(failure),
-        wrapped: false,
+        ..Reply::success(body)
     }
 }
 
@@ -277,8 +320,7 @@ pub(crate) fn reply(handler: &Handler, result: Result<Vec<u8>, Failure>) -> Repl
         Ok(body) => Reply::success(body),
         Err(failure) => Reply {
             body: failure.to_json(handler.expected()),
-            failure: Some(failure),
-            wrapped: false,
+            ..refused(failure)
         },
     }
 }
@@ -352,5 +394,10 @@ mod tests {
             super::reply(handler, handler.handle(br#"{"x": [1, 2]}"#, timings))
         };
         assert_eq!(service.answer(caller("2"), good).await.status(), 200);
+        let reply = service
+            .answer_here(caller("3"), |_, _| panic!("for the test"))
+            .await;
+        assert_eq!(reply.status(), 500);
+        assert_eq!(service.answer_here(caller("4"), good).await.status(), 200);
     }
 }

@@ -63,6 +63,7 @@ mod tests {
         let routes = routes.iter().map(|(method, path)| Route {
             method: (*method).to_owned(),
             path: (*path).to_owned(),
+            cors: Vec::new(),
         });
         let config = ShimConfig {
             routes: routes.collect(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, StatusCode};
@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::{Reply, web};
 use crate::codec::failure::{Code, Failure};
 use crate::log::{self, Level};
 use crate::shutdown::Shutdown;
@@ -68,6 +69,23 @@ pub(crate) fn json(status: u16, body: Vec<u8>) -> Response {
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let value = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, value);
+    response
+}
+
+/// An answer as the rest of the shim has it.
+pub(crate) fn response(reply: Reply) -> Response {
+    let mut response = json(reply.status(), reply.body);
+    for (name, value) in reply.headers {
+        let name = HeaderName::from_static(name);
+        let Ok(value) = HeaderValue::try_from(value.as_ref()) else {
+            continue;
+        };
+        if name == VARY {
+            response.headers_mut().append(name, value);
+        } else {
+            response.headers_mut().insert(name, value);
+        }
+    }
     response
 }
 
@@ -202,7 +220,8 @@ where
     match read(body, limits).await {
         Ok(body) => respond(Request::from_parts(head, body)).await,
         Err(failure) => {
-            let mut response = json(failure.code.status(), failure.to_json(None));
+            let body = web::refusal(head.uri.path(), &failure);
+            let mut response = json(failure.code.status(), body);
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
             response
@@ -228,7 +247,9 @@ async fn read(body: Incoming, limits: &Limits) -> Result<Bytes, Failure> {
 
 /// The whole body; no failure means that the connection broke.
 async fn collect(mut body: Incoming, limits: &Limits) -> Result<Bytes, Option<Failure>> {
-    let mut bytes = BytesMut::new();
+    // What is announced is within the bounds.
+    let size = usize::try_from(body.size_hint().lower()).unwrap_or(0);
+    let mut bytes = BytesMut::with_capacity(size);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| None)?;
         let data = frame.into_data().unwrap_or_default();

@@ -5,6 +5,7 @@
 //! - `models`: what models answer through ONNX Runtime
 //! - `requests`: golden requests, good and bad
 //! - `http`, `lambda`, `azure`: one protocol each
+//! - `open`: the Open Inference Protocol and other forms of requests
 //! - `events`: what AWS tells of queues, topics and streams
 //! - `aws`: what AWS is asked for
 //! - `start`: what happens before the first request
@@ -18,6 +19,7 @@ mod http;
 mod lambda;
 mod mapped;
 mod models;
+mod open;
 mod requests;
 mod start;
 mod support;

@@ -61,6 +61,7 @@ fn routes(function: &Function) -> Vec<Route> {
         Trigger::Http(http) => Some(Route {
             method: http.method.as_str().to_owned(),
             path: http.path.clone(),
+            cors: Vec::new(),
         }),
         _ => None,
     };

@@ -30,6 +30,8 @@ pub(super) struct Seed<'r, 'a> {
     pub(super) index: usize,
     /// What the request calls it.
     pub(super) key: &'r str,
+    /// Whether the shape is what is found, and not the model's.
+    pub(super) any_shape: bool,
 }
 
 /// Runs an expression with the type of Rust that an element type stands for.
@@ -49,11 +51,16 @@ macro_rules! by_type {
     };
 }
 
+pub(super) use by_type;
+
 impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
     type Value = Found;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
-        let place = Place::new(self.reader, self.index, self.key);
+        let mut place = Place::new(self.reader, self.index, self.key);
+        if self.any_shape {
+            place.dims = &[];
+        }
         by_type!(place.element, T => {
             let mut collector = Collector::<T>::new(place);
             let item = Item { collector: &mut collector, depth: 0 };
@@ -412,7 +419,7 @@ fn count_of(items: usize) -> String {
 }
 
 /// What is expected in place of something else.
-fn article(element: ElementType) -> &'static str {
+pub(super) fn article(element: ElementType) -> &'static str {
     match element {
         ElementType::Bool => "true or false there (bool)",
         ElementType::String => "a text there (string)",
@@ -422,7 +429,7 @@ fn article(element: ElementType) -> &'static str {
 }
 
 /// The range of the integers that are small enough to say so.
-fn range(element: ElementType) -> &'static str {
+pub(super) fn range(element: ElementType) -> &'static str {
     match element {
         ElementType::Int8 => " (-128 to 127)",
         ElementType::Int16 => " (-32768 to 32767)",

@@ -3,6 +3,7 @@
 //! - this file: the body, its keys, and what inputs have to do with each other
 //! - `array`: nested arrays -> values and the shape that was found
 //! - `element`: one JSON value -> one value of a tensor
+//! - `arrays`: arrays that are no JSON -> the same
 //! - `fit`: the shape that was found -> the shape that the model takes
 
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::expected::inputs_text;
 use super::failure::{Code, Failure, did_you_mean, json_problem, list, shortened};
@@ -19,10 +21,12 @@ use crate::engine::{Dim, Input, InputKind, Signature};
 use crate::tensor::Tensor;
 
 mod array;
+mod arrays;
 mod element;
 mod fit;
 
 use array::Found;
+pub(crate) use arrays::from_arrays;
 
 /// The key under which inputs may stand by name.
 const INPUTS: &str = "inputs";
@@ -75,7 +79,7 @@ pub(crate) fn read(body: &[u8], signature: &Signature, names: &Names) -> Result<
 }
 
 /// Inputs that JSON cannot carry are refused before anything is read.
-fn refuse_unsupported(signature: &Signature) -> Result<(), Failure> {
+pub(crate) fn refuse_unsupported(signature: &Signature) -> Result<(), Failure> {
     for input in &signature.inputs {
         if let InputKind::Unsupported(kind) = &input.kind {
             let message = format!(
@@ -87,6 +91,35 @@ fn refuse_unsupported(signature: &Signature) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Reads the values of an input, in arrays nested in any way: the tensor has the shape that was
+/// found.
+pub(crate) fn values(
+    text: &RawValue,
+    signature: &Signature,
+    index: usize,
+) -> Result<Tensor, Failure> {
+    let names = Names::default();
+    let reader = Reader {
+        signature,
+        names: &names,
+        failure: RefCell::new(None),
+        found: RefCell::new(Vec::new()),
+    };
+    let seed = array::Seed {
+        reader: &reader,
+        index,
+        key: &signature.inputs[index].name,
+        any_shape: true,
+    };
+    let mut json = serde_json::Deserializer::from_str(text.get());
+    let read = seed.deserialize(&mut json);
+    match (reader.failure.into_inner(), read) {
+        (Some(failure), _) => Err(failure),
+        (None, Err(error)) => Err(not_json(text.get().as_bytes(), &error)),
+        (None, Ok(found)) => Ok(found.tensor),
+    }
 }
 
 /// What a body is read with. The failure stands beside serde's errors, which hold only text.
@@ -188,7 +221,12 @@ impl Body<'_, '_> {
                     let message = format!("`{key}` gives the same input twice");
                     return Err(reader.stop(Code::DuplicateInput, message));
                 }
-                let seed = array::Seed { reader, index, key };
+                let seed = array::Seed {
+                    reader,
+                    index,
+                    key,
+                    any_shape: false,
+                };
                 let found = map.next_value_seed(seed)?;
                 reader.found.borrow_mut()[index] = Some(found);
                 Ok(())
@@ -313,9 +351,9 @@ fn finish(signature: &Signature, found: Vec<Option<Found>>) -> Result<Request, F
         return Err(Failure::new(Code::MissingInput, message));
     }
     let found: Vec<Found> = found.into_iter().flatten().collect();
-    agree(signature, &found)?;
     let rows = rows(&found);
-    let inputs = found.into_iter().map(|found| found.tensor).collect();
+    let inputs: Vec<Tensor> = found.into_iter().map(|found| found.tensor).collect();
+    agree(signature, &inputs)?;
     Ok(Request { inputs, rows })
 }
 
@@ -325,13 +363,13 @@ fn is_are(missing: &[&str]) -> String {
 }
 
 /// A dimension with a name has one size wherever it stands.
-fn agree(signature: &Signature, found: &[Found]) -> Result<(), Failure> {
+pub(crate) fn agree(signature: &Signature, found: &[Tensor]) -> Result<(), Failure> {
     let mut sizes: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
-    for (input, found) in signature.inputs.iter().zip(found) {
+    for (input, tensor) in signature.inputs.iter().zip(found) {
         let InputKind::Tensor { dims, .. } = &input.kind else {
             continue;
         };
-        for (dim, size) in dims.iter().zip(&found.tensor.shape) {
+        for (dim, size) in dims.iter().zip(&tensor.shape) {
             let Dim::Symbol(symbol) = dim else { continue };
             let (first, owner) = *sizes.entry(symbol).or_insert((*size, &input.name));
             if first != *size {

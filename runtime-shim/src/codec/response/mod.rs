@@ -11,7 +11,7 @@ use super::request::Rows;
 use crate::tensor::{Data, Tensor, Value};
 
 mod scores;
-mod value;
+pub(super) mod value;
 
 use scores::{Scores, classifier, score_maps, score_table};
 use value::{Brackets, joined, json, row_of, rows_of, scalar, whole};

@@ -104,7 +104,7 @@ fn labelled(out: &mut Vec<u8>, data: &Data, index: usize, labels: &[String]) {
 
 /// One value. Floats are printed so that reading them gives the same float; those that are no
 /// numbers become null, because JSON has no word for them.
-pub(super) fn scalar(out: &mut Vec<u8>, data: &Data, index: usize) {
+pub(in crate::codec) fn scalar(out: &mut Vec<u8>, data: &Data, index: usize) {
     each_type!(data, values => match values.get(index) {
         Some(value) => value.print(out),
         None => json(out, &()),
@@ -139,22 +139,22 @@ impl Print for bf16 {
     }
 }
 
-pub(super) fn json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+pub(in crate::codec) fn json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     // Neither writing to a vector nor a number or a text can fail.
     let _ = serde_json::to_writer(out, value);
 }
 
 /// What stands around items.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Brackets(u8, u8);
+pub(in crate::codec) struct Brackets(u8, u8);
 
 impl Brackets {
-    pub(super) const ARRAY: Self = Self(b'[', b']');
-    pub(super) const OBJECT: Self = Self(b'{', b'}');
+    pub(in crate::codec) const ARRAY: Self = Self(b'[', b']');
+    pub(in crate::codec) const OBJECT: Self = Self(b'{', b'}');
 }
 
 /// Items between brackets, with commas.
-pub(super) fn joined(
+pub(in crate::codec) fn joined(
     out: &mut Vec<u8>,
     brackets: Brackets,
     count: usize,

@@ -69,6 +69,7 @@ fn handler(formula: Formula) -> (Handler, Arc<AtomicUsize>) {
     let model = Model {
         signature: Signature {
             inputs,
+            output_kinds: Vec::new(),
             outputs: vec!["y".to_owned()],
         },
         formula,

@@ -3,6 +3,7 @@
 //!
 //! - this file: a signed call, tried again when that may help
 //! - `cloud`: what events need, for threads that wait
+//! - `model`: a model that is too large for the package
 //! - `objects`, `queues`, `secrets`: the calls of one service each
 //! - `settings`: regions, addresses and keys, from the environment
 //! - `sign`: signatures
@@ -23,6 +24,7 @@ use super::http::header;
 
 pub(crate) mod cloud;
 mod http_client;
+pub(crate) mod model;
 pub(crate) mod objects;
 pub(crate) mod queues;
 pub(crate) mod secrets;

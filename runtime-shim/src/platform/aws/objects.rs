@@ -1,5 +1,7 @@
 //! Objects in buckets: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::CONTENT_TYPE;
@@ -81,6 +83,20 @@ impl Aws {
             kind: header(answer.headers(), CONTENT_TYPE.as_str()).map(str::to_owned),
             body: answer.into_body(),
         })
+    }
+
+    /// Reads the bytes of an object from `piece.start` to before `piece.end`.
+    pub(crate) async fn get_piece(
+        &self,
+        object: &Object,
+        piece: Range<u64>,
+    ) -> Result<Bytes, ReadError> {
+        let length = usize::try_from(piece.end - piece.start).unwrap_or(usize::MAX);
+        let mut call = self.object_call(Method::GET, object, length);
+        let range = format!("bytes={}-{}", piece.start, piece.end.saturating_sub(1));
+        call.headers.push(("range", range));
+        let answer = self.in_its_region(call, object).await?;
+        Ok(answer.into_body())
     }
 
     /// Writes an object of JSON. One that is there is replaced.

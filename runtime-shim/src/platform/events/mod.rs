@@ -55,6 +55,15 @@ pub(super) fn answer(
     handler.limit(report::answer(&event, outcomes)?)
 }
 
+/// Whether a payload may be an event for which AWS is asked, and so waited for.
+pub(super) fn may_ask_cloud(payload: &[u8]) -> bool {
+    let key = envelope::first_key(payload).unwrap_or_default();
+    key == RECORDS || rule::KEYS.contains(&key)
+}
+
+/// The key that events with records have at their top.
+const RECORDS: &str = "Records";
+
 /// Records of one source.
 struct Event<'a> {
     source: Source,
@@ -181,7 +190,7 @@ fn records<'a>(handler: &Handler, body: &'a [u8]) -> Option<(Vec<&'a RawValue>, 
         #[serde(borrow, rename = "eventSource", alias = "EventSource")]
         source: Cow<'a, str>,
     }
-    let key = envelope::first_key(body).filter(|key| *key == "Records")?;
+    let key = envelope::first_key(body).filter(|key| *key == RECORDS)?;
     if handler.knows(key) {
         return None;
     }

@@ -13,7 +13,7 @@ use crate::handler::Handler;
 use crate::platform::envelope;
 
 /// The keys that the envelope has at its top.
-const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 9] = [
     "version",
     "id",
     "detail-type",

@@ -67,6 +67,7 @@ impl Package {
             routes: vec![Route {
                 method: "POST".to_owned(),
                 path: "/predict".to_owned(),
+                cors: Vec::new(),
             }],
             schedules: BTreeMap::new(),
             graph: None,
