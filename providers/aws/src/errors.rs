@@ -252,6 +252,8 @@ fn meaning(answer: &Answer<'_>) -> Meaning {
         | "ResourceInUse"
         | "StaleTag" => Meaning::Conflict,
         "QueueDeletedRecently" | "ResourceNotReady" => Meaning::NotReady,
+        // Its status is that of a conflict, but nobody else will empty it.
+        "BucketNotEmpty" => Meaning::Rejected,
         "InvalidParameterValue" | "InvalidArgument" | "Validation" | "MalformedPolicyDocument"
             if is_not_known_yet(message) =>
         {
@@ -359,6 +361,7 @@ mod tests {
         check(503, "SlowDown", "", Meaning::Throttled);
         check(400, "CodeStorageExceededException", "", Meaning::Quota);
         check(409, "OperationAborted", "", Meaning::Conflict);
+        check(409, "BucketNotEmpty", "", Meaning::Rejected);
         check(500, "ServiceException", "", Meaning::Unavailable);
         check(502, "", "", Meaning::Unavailable);
         check(400, "ValidationException", "", Meaning::Rejected);

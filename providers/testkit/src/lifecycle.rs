@@ -20,6 +20,12 @@ pub trait Lab: Send + Sync {
     /// A cloud with nothing of the service `s`, stage `dev`, in it.
     async fn fresh(&self) -> Box<dyn Twin>;
 
+    /// Whether every call meets everything that can go wrong, which takes hundreds of deploys; else
+    /// it meets one thing, and the calls take turns.
+    fn is_fast(&self) -> bool {
+        true
+    }
+
     /// Time for a bench; see [`TestHost::faster`] for clouds behind real sockets.
     fn host(&self) -> TestHost {
         TestHost::new(1)
@@ -149,8 +155,8 @@ pub async fn what_is_ours_is_adopted_without_a_state(lab: &dyn Lab) {
 
 /// Names are enough to remove everything, also when the removal is cut short and begun again.
 pub async fn what_is_ours_is_removed_without_a_state(lab: &dyn Lab) {
-    for fault in [Fault::KillBefore, Fault::KillAfter] {
-        for call in 1.. {
+    for sweep in sweeps(lab, &[Fault::KillBefore, Fault::KillAfter]) {
+        for (call, fault) in (1..).zip(sweep.iter().cycle()) {
             let twin = lab.fresh().await;
             let bench = Bench::new(&*twin, lab.host());
             let first = bench.request(Variant::First);
@@ -378,8 +384,8 @@ pub async fn any_call_may_go_wrong(lab: &dyn Lab) {
         (Some(Variant::First), Variant::Updated),
         (Some(Variant::First), Variant::Replaced),
     ] {
-        for fault in faults() {
-            each(lab, from, to, |call| at(call, fault.clone())).await;
+        for sweep in sweeps(lab, &FAULTS) {
+            each(lab, (from, to), &sweep, at).await;
         }
     }
 }
@@ -390,12 +396,12 @@ pub async fn any_write_of_the_state_may_go_wrong(lab: &dyn Lab) {
         (None, Variant::First),
         (Some(Variant::First), Variant::Replaced),
     ] {
-        for fault in faults() {
-            each(lab, from, to, |write| Faults {
+        for sweep in sweeps(lab, &FAULTS) {
+            let wrong = |write, fault| Faults {
                 session: None,
-                store: Some(once(write, fault.clone())),
-            })
-            .await;
+                store: Some(once(write, fault)),
+            };
+            each(lab, (from, to), &sweep, wrong).await;
         }
     }
 }
@@ -406,8 +412,8 @@ pub async fn what_was_begun_can_be_removed_at_once(lab: &dyn Lab) {
         (None, Variant::First),
         (Some(Variant::First), Variant::Replaced),
     ] {
-        for fault in faults() {
-            for call in 1.. {
+        for sweep in sweeps(lab, &FAULTS) {
+            for (call, fault) in (1..).zip(sweep.iter().cycle()) {
                 let twin = lab.fresh().await;
                 let bench = Bench::new(&*twin, lab.host());
                 if let Some(from) = from {
@@ -432,8 +438,8 @@ pub async fn what_was_begun_can_be_removed_at_once(lab: &dyn Lab) {
 
 /// A removal is a deploy of nothing.
 pub async fn a_removal_may_go_wrong_at_any_call(lab: &dyn Lab) {
-    for fault in faults() {
-        for call in 1.. {
+    for sweep in sweeps(lab, &FAULTS) {
+        for (call, fault) in (1..).zip(sweep.iter().cycle()) {
             let twin = lab.fresh().await;
             let bench = Bench::new(&*twin, lab.host());
             bench.deploy(&bench.request(Variant::First)).await;
@@ -455,27 +461,39 @@ pub async fn a_removal_may_go_wrong_at_any_call(lab: &dyn Lab) {
 }
 
 /// Everything that can go wrong once.
-fn faults() -> [Fault; 6] {
-    [
-        Fault::Fail(Refusal::Rejected),
-        Fault::Fail(Refusal::Unauthenticated),
-        Fault::LoseAnswer,
-        Fault::KillBefore,
-        Fault::KillAfter,
-        Fault::Interrupt,
-    ]
+const FAULTS: [Fault; 6] = [
+    Fault::Fail(Refusal::Rejected),
+    Fault::Fail(Refusal::Unauthenticated),
+    Fault::LoseAnswer,
+    Fault::KillBefore,
+    Fault::KillAfter,
+    Fault::Interrupt,
+];
+
+/// What the first call meets, the second, and so on, again and again: one sweep for each fault, or
+/// one for all of them.
+fn sweeps(lab: &dyn Lab, faults: &[Fault]) -> Vec<Vec<Fault>> {
+    if lab.is_fast() {
+        return faults.iter().map(|fault| vec![fault.clone()]).collect();
+    }
+    vec![faults.to_vec()]
 }
 
 /// Goes wrong at the first call, the second, and so on, until there are no more; and each time
 /// ends well.
-async fn each(lab: &dyn Lab, from: Option<Variant>, to: Variant, wrong: impl Fn(u32) -> Faults) {
-    for number in 1.. {
+async fn each(
+    lab: &dyn Lab,
+    (from, to): (Option<Variant>, Variant),
+    sweep: &[Fault],
+    wrong: impl Fn(u32, Fault) -> Faults,
+) {
+    for (number, fault) in (1..).zip(sweep.iter().cycle()) {
         let twin = lab.fresh().await;
         let bench = Bench::new(&*twin, lab.host());
         if let Some(from) = from {
             bench.deploy(&bench.request(from)).await;
         }
-        let faults = wrong(number);
+        let faults = wrong(number, fault.clone());
         let counts_writes = faults.store.is_some();
         let (run, calls, writes) = bench.counted(&bench.request(to), faults).await;
         sound(&run);

@@ -135,3 +135,6 @@ impl Place<'_> {
         Some(self.filled(role.remote_name()))
     }
 }
+
+#[cfg(test)]
+mod tests;

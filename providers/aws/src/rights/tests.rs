@@ -89,13 +89,13 @@ fn everything_is_about_one_thing_but_what_iam_knows_no_less_of() {
 #[test]
 fn what_is_made_is_more_than_what_is_kept() {
     let queue = || resource(kinds::QUEUE, "jobs", "iris-dev-jobs");
-    expect![[r#"
+    expect![[r"
         sqs:GetQueueAttributes sqs:GetQueueUrl sqs:ListQueueTags -> arn:aws:sqs:eu-west-1:123456789012:iris-dev-jobs
-    "#]]
+    "]]
     .assert_eq(&lines(vec![change(Action::Keep, queue())]));
-    expect![[r#"
+    expect![[r"
         sqs:CreateQueue sqs:GetQueueAttributes sqs:GetQueueUrl sqs:ListQueueTags sqs:TagQueue -> arn:aws:sqs:eu-west-1:123456789012:iris-dev-jobs
-    "#]]
+    "]]
     .assert_eq(&lines(vec![change(Action::Create, queue())]));
 }
 
@@ -105,10 +105,10 @@ fn a_role_may_be_handed_over_and_no_other_one() {
     let arn = Value::output(&role.id, "arn");
     let function = resource(kinds::FUNCTION, "classifier", "iris-dev-classifier");
     let function = function.with("role", arn);
-    expect![[r#"
+    expect![[r"
         iam:GetRole iam:GetRolePolicy iam:PassRole -> arn:aws:iam::123456789012:role/iris-dev-classifier-eu-west-1
         lambda:DeleteFunctionConcurrency lambda:GetFunction lambda:ListTags lambda:PutFunctionConcurrency lambda:TagResource lambda:UntagResource lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration -> arn:aws:lambda:eu-west-1:123456789012:function:iris-dev-classifier arn:aws:lambda:eu-west-1:123456789012:function:iris-dev-classifier:*
-    "#]]
+    "]]
     .assert_eq(&lines(vec![
         change(Action::Keep, role),
         change(Action::Update, function),
@@ -123,24 +123,24 @@ fn what_is_named_inside_of_something_else_is_found_in_its_name() {
             resource(kind, "x", remote_name),
         )])
     };
-    expect![[r#"
+    expect![[r"
         lambda:AddPermission lambda:GetFunction lambda:GetPolicy -> arn:aws:lambda:eu-west-1:123456789012:function:iris-dev-classifier arn:aws:lambda:eu-west-1:123456789012:function:iris-dev-classifier:*
-    "#]]
+    "]]
     .assert_eq(&made(kinds::PERMISSION, "iris-dev-classifier:live/url"));
-    expect![[r#"
+    expect![[r"
         s3:GetBucketNotification s3:PutBucketNotification -> arn:aws:s3:::uploads
-    "#]]
+    "]]
     .assert_eq(&made(kinds::BUCKET_NOTIFICATION, "uploads/mlfn/iris/dev"));
-    expect![[r#"
+    expect![[r"
         sns:GetSubscriptionAttributes sns:ListSubscriptionsByTopic sns:Subscribe -> arn:aws:sns:eu-west-1:1:theirs
-    "#]]
+    "]]
     .assert_eq(&made(
         kinds::SUBSCRIPTION,
         "arn:aws:sns:eu-west-1:1:theirs/iris-dev-classifier:live",
     ));
-    expect![[r#"
+    expect![[r"
         dynamodb:DescribeStream dynamodb:ListStreams -> arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/*
-    "#]]
+    "]]
     .assert_eq(&made(
         kinds::DYNAMODB_STREAM,
         "arn:aws:dynamodb:eu-west-1:123456789012:table/orders",

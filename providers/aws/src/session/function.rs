@@ -172,12 +172,19 @@ pub(super) fn sha256(mark: &Json) -> Option<String> {
 
 /// Why a new function or version cannot be called yet.
 pub(super) fn starting(state: Option<&State>, reason: Option<&str>) -> Option<String> {
-    let why = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+    let why = in_brackets(reason);
     match state? {
         State::Pending => Some(format!("Lambda prepares it{why}")),
         State::Failed => Some(format!("Lambda could not prepare it{why}")),
         _ => None,
     }
+}
+
+/// What AWS says about a state, which is a sentence or more.
+fn in_brackets(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| {
+        format!(" ({})", reason.trim_end_matches('.'))
+    })
 }
 
 /// For calls that carry a package.
@@ -284,7 +291,7 @@ impl There {
 
 /// Why a changed function is not what it shall be yet.
 fn updating(status: Option<&LastUpdateStatus>, reason: Option<&str>) -> Option<String> {
-    let why = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+    let why = in_brackets(reason);
     match status? {
         LastUpdateStatus::InProgress => Some(format!("Lambda carries out a change of it{why}")),
         LastUpdateStatus::Failed => Some(format!("Lambda could not change it{why}")),

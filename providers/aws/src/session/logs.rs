@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
-use mlfn_core::{LogCursor, LogLine, LogPage, LogQuery, ProviderError};
+use mlfn_core::{Digest, LogCursor, LogLine, LogPage, LogQuery, ProviderError};
 
 use super::context::Context;
 use super::function::split;
@@ -58,14 +58,19 @@ fn pattern(text: &str) -> String {
 }
 
 fn is_told(from: &LogCursor, event: &FilteredLogEvent) -> bool {
-    event
-        .event_id()
-        .is_some_and(|id| from.told.contains(&told(event, id)))
+    from.told.contains(&told(event))
 }
 
 /// A line among those told: its time first, so that old ones can be forgotten.
-fn told(event: &FilteredLogEvent, id: &str) -> String {
-    format!("{:020} {id}", time(event))
+fn told(event: &FilteredLogEvent) -> String {
+    let time = time(event);
+    // The API does not promise an id, and imitations give none.
+    let (stream, text) = (event.log_stream_name(), event.message());
+    let id = event.event_id().map(str::to_owned).unwrap_or_else(|| {
+        let line = [stream.unwrap_or_default(), text.unwrap_or_default()].join("\n");
+        Digest::of(line.as_bytes()).short().to_owned()
+    });
+    format!("{time:020} {id}")
 }
 
 fn time(event: &FilteredLogEvent) -> u64 {
@@ -79,9 +84,7 @@ fn next(from: &LogCursor, events: &[FilteredLogEvent]) -> LogCursor {
         return from.clone();
     };
     let begin = newest.saturating_sub(LATE).max(from.time);
-    let new = events
-        .iter()
-        .filter_map(|event| event.event_id().map(|id| told(event, id)));
+    let new = events.iter().map(told);
     let all: BTreeSet<String> = from.told.iter().cloned().chain(new).collect();
     let oldest = format!("{begin:020}");
     LogCursor {
@@ -159,6 +162,19 @@ mod tests {
         assert!(is_told(&cursor, &first[1]));
         assert!(!is_told(&cursor, &event(150_000, "b", "late")));
         assert_eq!(cursor.told.len(), 1, "what is older is forgotten");
+    }
+
+    #[test]
+    fn a_line_without_an_id_is_told_once() {
+        let line = |text| event_without_id(7, text);
+        let cursor = next(&LogCursor::default(), &[line("x")]);
+        assert!(is_told(&cursor, &line("x")));
+        assert!(!is_told(&cursor, &line("y")));
+    }
+
+    fn event_without_id(time: i64, text: &str) -> FilteredLogEvent {
+        let event = FilteredLogEvent::builder().timestamp(time);
+        event.log_stream_name("a").message(text).build()
     }
 
     #[test]

@@ -142,6 +142,47 @@ async fn a_name_that_is_taken_is_told_with_its_owner() {
     assert!(text.contains("the service `iris`, stage `prod`"), "{text}");
 }
 
+/// ministack makes a second one, so that no other test sees the refusal.
+#[tokio::test]
+async fn a_source_is_read_once_for_an_alias() {
+    let taken = "The event source arn (\" arn:aws:sqs:eu-west-1:1:jobs \") and function (\" \
+                 iris-dev-classifier:live \") provided mapping already exists. Please update or \
+                 delete the existing mapping with UUID 3453852f";
+    let taken = Answer::refusal(409, "ResourceConflictException", taken);
+    let none = Answer::json(&json!({"EventSourceMappings": []}));
+    let aws = Aws::answering(vec![taken, none.clone(), none]);
+    let fields = json!({"source": "arn:aws:sqs:eu-west-1:1:jobs", "function": "arn"});
+    let name = "iris-dev-classifier:live/sqs/jobs";
+    let mapping = Subject::new(kinds::EVENT_SOURCE_MAPPING, name, &fields);
+    let refused = aws.session().await.create(&mapping.call()).await;
+    let failure = refused.expect_err("is taken").failure;
+    assert!(
+        matches!(failure, Failure::AlreadyExists { .. }),
+        "{failure:?}"
+    );
+}
+
+/// As above.
+#[tokio::test]
+async fn a_route_is_there_once_in_an_api() {
+    let taken = "Route with key POST /predict already exists for this API";
+    let taken = Answer::refusal(409, "ConflictException", taken);
+    let api = json!({"items": [{
+        "apiId": "a1", "name": "iris-dev",
+        "tags": {"mlfn:service": "iris", "mlfn:stage": "dev"},
+    }]});
+    let none = Answer::json(&json!({"items": []}));
+    let aws = Aws::answering(vec![Answer::json(&api), taken, Answer::json(&api), none]);
+    let fields = json!({"authorization_type": "NONE", "integration": "i1"});
+    let route = Subject::new(kinds::HTTP_ROUTE, "iris-dev/POST /predict", &fields);
+    let refused = aws.session().await.create(&route.call()).await;
+    let failure = refused.expect_err("is taken").failure;
+    assert!(
+        matches!(failure, Failure::AlreadyExists { .. }),
+        "{failure:?}"
+    );
+}
+
 #[tokio::test]
 async fn credentials_that_ended_are_recognised_at_once() {
     let message = "The security token included in the request is expired";

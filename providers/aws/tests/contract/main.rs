@@ -87,6 +87,11 @@ impl lifecycle::Lab for Lab {
         })
     }
 
+    /// A deploy takes seconds here. The fake cloud of the testkit meets all of it.
+    fn is_fast(&self) -> bool {
+        false
+    }
+
     fn host(&self) -> TestHost {
         TestHost::faster(1, 50)
     }
@@ -108,6 +113,7 @@ contract! {
     a_service_becomes_any_other
     drift_is_shown_and_put_right_or_kept
     what_is_ours_is_adopted_without_a_state
+    what_is_ours_is_removed_without_a_state
     what_others_own_is_left_alone
     a_refusal_says_what_is_missing
     a_throttle_storm_passes

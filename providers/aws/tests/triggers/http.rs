@@ -49,7 +49,9 @@ async fn live(aws: &Account, seen: impl Fn(&str) -> String) -> String {
     let stage = made(kinds::HTTP_STAGE, "$default", json!({"auto_deploy": true})).await;
     let mut all = vec![both()];
 
-    let second = json!({"cors": cors(&["https://a.example", "https://b.example"])});
+    // The tags stay: ministack tells those of the creation for ever.
+    let tags = json!({"team": "research"});
+    let second = json!({"cors": cors(&["https://a.example", "https://b.example"]), "tags": tags});
     let api = aws.becomes(kinds::HTTP_API, &api, &second).await;
     let form = json!({"function": ALIAS, "payload_format": "2.0", "timeout_ms": 10_000});
     aws.becomes(kinds::HTTP_INTEGRATION, &integration, &form)
@@ -62,7 +64,8 @@ async fn live(aws: &Account, seen: impl Fn(&str) -> String) -> String {
     let form = json!({"authorization_type": "AWS_IAM", "integration": id(&integration)});
     aws.becomes(kinds::HTTP_ROUTE, &route, &form).await;
     all.push(both());
-    aws.becomes(kinds::HTTP_API, &api, &json!({})).await;
+    aws.becomes(kinds::HTTP_API, &api, &json!({"tags": tags}))
+        .await;
     all.push(seen("http_api"));
 
     aws.gone(kinds::HTTP_STAGE, &stage).await;
@@ -74,7 +77,7 @@ async fn live(aws: &Account, seen: impl Fn(&str) -> String) -> String {
 }
 
 #[tokio::test]
-async fn an_http_api_on_ministack() {
+async fn an_http_api() {
     let aws = Account::dev().await;
     let all = live(&aws, |what| told(what, "iris-dev")).await;
     expect_file!["expected/http-api.txt"].assert_eq(&all);

@@ -3,7 +3,7 @@
 //!
 //! - `account`: an account, and what can be done there
 //! - `kinds`: the life of each kind
-//! - `http`: that of an HTTP API and its parts, on ministack and on moto
+//! - `http`: that of an HTTP API and its parts
 //! - `others`: what belongs to others stays as it is
 
 #![expect(clippy::expect_used, reason = "a failing helper is a failing test")]
