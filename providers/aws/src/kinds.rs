@@ -74,7 +74,7 @@ pub const LOG_GROUP: KindSpec = in_place(
 pub const DEPLOYMENT_BUCKET: KindSpec =
     in_place("aws:deployment-bucket", &[FieldSpec::mutable("tags")]);
 
-/// A package in a deployment bucket. Its remote name is `<bucket>/<key>`, and the key has the
+/// A package or a file of a model in a deployment bucket. Its remote name is `<bucket>/<key>`, and the key has the
 /// digest. In a bucket of the user's, the tags of the object tell whose it is.
 pub const CODE_OBJECT: KindSpec = KindSpec {
     kind: "aws:code-object",
@@ -299,7 +299,7 @@ pub const SECRET: KindSpec = in_place("aws:secret", &[]);
 pub const OUTPUTS: &[(&str, &[&str])] = &[
     (ROLE.kind, &["arn"]),
     (LOG_GROUP.kind, &["arn", "name"]),
-    (DEPLOYMENT_BUCKET.kind, &["name"]),
+    (DEPLOYMENT_BUCKET.kind, &["arn", "name"]),
     (CODE_OBJECT.kind, &["bucket", "key"]),
     (FUNCTION.kind, &["arn"]),
     (FUNCTION_VERSION.kind, &["version"]),

@@ -13,6 +13,12 @@ pub const SHIM: &str = "bootstrap";
 /// The name of the route by way of an S3 bucket.
 pub const BUCKET: &str = "bucket";
 
+/// The name of the route on which the model is in a bucket, and fetched into `/tmp` at each start.
+pub const MODEL_APART: &str = "model in bucket";
+
+/// What is left of the largest `/tmp` for others, in bytes.
+const REST_OF_TMP: u64 = 512 << 20;
+
 /// The layout of the package of `function`.
 pub fn package(function: &Function) -> PackageSpec {
     PackageSpec {
@@ -39,7 +45,8 @@ const AMAZON_LINUX_2023: LibcLimit = LibcLimit {
     glibcxx: (3, 4, 29),
 };
 
-/// In the request itself, or by way of a bucket, where only the unpacked size is limited.
+/// In the request itself, or by way of a bucket, where only the unpacked size is limited, or with
+/// the model by itself in a bucket.
 fn routes() -> Vec<RouteSpec> {
     vec![
         RouteSpec {
@@ -53,6 +60,12 @@ fn routes() -> Vec<RouteSpec> {
             max_packed: None,
             max_unpacked: Some(limits::UNPACKED),
             max_fetched: None,
+        },
+        RouteSpec {
+            name: MODEL_APART,
+            max_packed: Some(limits::ZIP_DIRECT),
+            max_unpacked: Some(limits::UNPACKED),
+            max_fetched: Some((u64::from(limits::EPHEMERAL_STORAGE.max) << 20) - REST_OF_TMP),
         },
     ]
 }
@@ -76,12 +89,13 @@ mod tests {
 
     #[test]
     fn a_bucket_takes_what_the_request_does_not() {
-        let [direct, bucket] = &routes()[..] else {
-            panic!("two routes");
+        let [direct, bucket, apart] = &routes()[..] else {
+            panic!("three routes");
         };
         assert_eq!(direct.max_packed, Some(52_428_800));
         assert_eq!(bucket.max_packed, None);
         assert_eq!(direct.max_unpacked, Some(262_144_000));
         assert_eq!(bucket.max_unpacked, Some(262_144_000));
+        assert_eq!(apart.max_fetched, Some(9728 << 20));
     }
 }

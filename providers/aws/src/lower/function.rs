@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use mlfn_core::{
-    Artifact, Digest, EnvironmentValue, FileRef, Function, Resource, ResourceId, Route, Service,
-    Value, file_mark,
+    Artifact, Digest, EnvironmentValue, Function, Resource, ResourceId, Service, Value, file_mark,
 };
 use serde_json::json;
 
 use super::policy::{Statement, document, trust};
-use super::{alias, events, names, outputs, queue, secrets, stream, tagged};
+use super::{alias, events, names, outputs, packages, queue, secrets, stream, tagged};
 use crate::kinds;
 use crate::package;
 
@@ -36,27 +35,15 @@ pub(super) fn resources(
 ) -> Vec<Resource> {
     let lambda = lambda(service, function, artifact);
     let version = version(service, function, &lambda, artifact);
-    let mut all = vec![role(service, function), log_group(service, function)];
-    all.extend(by_bucket(artifact).then(|| code_object(service, function, artifact)));
+    let mut all = vec![
+        role(service, function, artifact),
+        log_group(service, function),
+    ];
+    all.extend(packages::objects(service, function, artifact));
     all.push(pointer(service, function, &version));
     all.extend(provisioned(service, function));
     all.extend([lambda, version]);
     all
-}
-
-/// The bucket for packages, if one is needed and the user names none.
-pub(super) fn shared(service: &Service, artifacts: &[Artifact]) -> Option<Resource> {
-    let mut functions = service.functions.iter().zip(artifacts);
-    let needed = functions.any(|(function, artifact)| {
-        by_bucket(artifact) && function.aws.deployment_bucket.is_none()
-    });
-    needed.then(|| {
-        tagged(
-            service,
-            deployment_bucket(),
-            names::deployment_bucket(service),
-        )
-    })
 }
 
 fn role_id(function: &Function) -> ResourceId {
@@ -71,21 +58,14 @@ fn function_id(function: &Function) -> ResourceId {
     names::id(kinds::FUNCTION, function.name.as_str())
 }
 
-fn code_object_id(function: &Function) -> ResourceId {
-    names::id(kinds::CODE_OBJECT, function.name.as_str())
-}
-
-fn deployment_bucket() -> ResourceId {
-    names::id(kinds::DEPLOYMENT_BUCKET, "packages")
-}
-
-fn role(service: &Service, function: &Function) -> Resource {
+fn role(service: &Service, function: &Function, artifact: &Artifact) -> Resource {
     let mut allowed = vec![write_logs(function)];
     allowed.extend(queue::needs(function));
     allowed.extend(stream::needs(function));
     allowed.extend(events::needs(function));
     allowed.extend(outputs::needs(function));
     allowed.extend(secrets::needs(function));
+    allowed.extend(packages::needs(service, function, artifact));
     tagged(
         service,
         role_id(function),
@@ -114,47 +94,7 @@ fn log_group(service: &Service, function: &Function) -> Resource {
     tagged(service, log_group_id(function), name).with("retention_days", days)
 }
 
-fn by_bucket(artifact: &Artifact) -> bool {
-    matches!(&artifact.route, Route::Fits { name, .. } if *name == package::BUCKET)
-}
-
-fn file(artifact: &Artifact) -> FileRef {
-    let parts = artifact.path.components();
-    let parts: Vec<_> = parts
-        .map(|part| part.as_os_str().to_string_lossy())
-        .collect();
-    FileRef {
-        // An absolute path begins with a component `/`.
-        path: parts.join("/").replacen("//", "/", 1),
-        digest: artifact.digest.clone(),
-        bytes: artifact.packed,
-    }
-}
-
-fn code_object(service: &Service, function: &Function, artifact: &Artifact) -> Resource {
-    let key = format!(
-        "{}/{}/{}/{}.zip",
-        service.name, service.stage, function.name, artifact.digest
-    );
-    let (bucket, name) = match &function.aws.deployment_bucket {
-        Some(given) => (given.as_str().into(), given.clone()),
-        None => (
-            Value::output(&deployment_bucket(), "name"),
-            names::deployment_bucket(service),
-        ),
-    };
-    let id = code_object_id(function);
-    let object = tagged(service, id, format!("{name}/{key}"))
-        .with("bucket", bucket)
-        .with("file", file(artifact));
-    match function.aws.deployment_bucket {
-        Some(_) => object,
-        None => object.within(deployment_bucket()),
-    }
-}
-
 fn lambda(service: &Service, function: &Function, artifact: &Artifact) -> Resource {
-    let storage = function.aws.ephemeral_storage;
     let name = names::function(service, function);
     let mut lambda = tagged(service, function_id(function), name)
         .with("architecture", function.architecture.as_str())
@@ -162,34 +102,45 @@ fn lambda(service: &Service, function: &Function, artifact: &Artifact) -> Resour
         .with("handler", package::SHIM)
         .with("memory", function.memory.as_mib())
         .with("timeout", function.timeout.get())
-        .with(
-            "ephemeral_storage",
-            storage.map_or(EPHEMERAL_STORAGE, mlfn_core::Memory::as_mib),
-        )
+        .with("ephemeral_storage", storage(function, artifact))
         .with("role", Value::output(&role_id(function), "arn"))
         .with("log_group", Value::output(&log_group_id(function), "name"));
     if let Some(instances) = function.aws.reserved_concurrency {
         lambda = lambda.with("reserved_concurrency", instances);
     }
-    let environment = environment(function);
+    let environment = environment(service, function, artifact);
     if !environment.is_empty() {
         lambda = lambda.with("environment", Value::Object(environment));
     }
     with_code(lambda, function, artifact)
 }
 
-fn with_code(lambda: Resource, function: &Function, artifact: &Artifact) -> Resource {
-    if !by_bucket(artifact) {
-        return lambda.with("code", file(artifact));
+/// Megabytes of `/tmp`. A model that is fetched needs its own, whatever the manifest says.
+fn storage(function: &Function, artifact: &Artifact) -> u32 {
+    let given = function.aws.ephemeral_storage;
+    let given = given.map_or(EPHEMERAL_STORAGE, mlfn_core::Memory::as_mib);
+    match packages::fetched_megabytes(artifact) {
+        0 => given,
+        model => given.max(model + EPHEMERAL_STORAGE),
     }
-    let object = code_object_id(function);
+}
+
+fn with_code(lambda: Resource, function: &Function, artifact: &Artifact) -> Resource {
+    if !packages::by_bucket(artifact) {
+        return lambda.with("code", packages::file(artifact));
+    }
+    let object = packages::code_object_id(function);
     lambda
         .with("code", file_mark(&artifact.digest))
         .with("code_bucket", Value::output(&object, "bucket"))
         .with("code_key", Value::output(&object, "key"))
 }
 
-fn environment(function: &Function) -> BTreeMap<String, Value> {
+fn environment(
+    service: &Service,
+    function: &Function,
+    artifact: &Artifact,
+) -> BTreeMap<String, Value> {
     let variables = function.environment.iter().map(|(name, value)| {
         let value = match value {
             EnvironmentValue::Plain(text) => text.as_str().into(),
@@ -197,7 +148,10 @@ fn environment(function: &Function) -> BTreeMap<String, Value> {
         };
         (name.clone(), value)
     });
-    variables.chain(outputs::variable(function)).collect()
+    variables
+        .chain(outputs::variable(function))
+        .chain(packages::variable(service, function, artifact))
+        .collect()
 }
 
 /// Named by everything that it will be, so that a deploy that was interrupted finds it again.

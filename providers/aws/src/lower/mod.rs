@@ -1,7 +1,8 @@
 //! A service as the resources that make it run on AWS. Pure: no credentials, account or region is
 //! known here, so what depends on them is an output of something that the session reads.
 //!
-//! - `function`: role, log group, code, function, version, alias
+//! - `function`: role, log group, function, version, alias
+//! - `packages`: packages and models that are uploaded to a bucket
 //! - `http`: function URLs and the HTTP API
 //! - `queue`, `stream`: what Lambda polls
 //! - `events`: schedules, topics, buckets: what calls Lambda
@@ -14,6 +15,7 @@ mod function;
 mod http;
 mod names;
 mod outputs;
+mod packages;
 mod policy;
 mod queue;
 mod secrets;
@@ -39,13 +41,15 @@ pub fn lower(service: &Service, artifacts: &[Artifact]) -> Vec<Resource> {
         all.extend(stream::resources(service, function));
         all.extend(events::resources(service, function));
     }
-    all.extend(function::shared(service, artifacts));
+    all.extend(packages::shared(service, artifacts));
     all.extend(http::resources(service));
     all.extend(queue::shared(service));
     all.extend(stream::shared(service));
     all.extend(events::shared(service));
     all.extend(secrets::shared(service));
     all.sort_by(|a, b| a.id.cmp(&b.id));
+    // A bucket may be looked up for several reasons.
+    all.dedup_by(|a, b| a.id == b.id);
     all
 }
 

@@ -1,11 +1,11 @@
 //! Packages in S3: the bucket that they are in, and the packages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use mlfn_core::{Access, Address, Call, Failure, Observed, ProviderError, Recorded};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::context::{Context, accepted, entries, tags_field};
 use super::function::split;
@@ -27,7 +27,7 @@ impl Kind for DeploymentBucket {
         let tags = bucket_tags(context, &name).await?;
         Ok(tags.map(|tags| Observed {
             fields: entries([("tags", tags_field(&tags))]),
-            outputs: entries([("name", json!(name))]),
+            outputs: outputs(context, &name),
             remote_id: name,
             owner: context.owner(&tags),
             pending: None,
@@ -37,7 +37,7 @@ impl Kind for DeploymentBucket {
     async fn create(&self, context: &Context, call: &Call<'_>) -> Result<Observed, ProviderError> {
         let name = context.full_name(call.remote_name);
         create_bucket(context, &name, &context.tags(call.inputs)).await?;
-        let outputs = entries([("name", json!(name))]);
+        let outputs = outputs(context, &name);
         Ok(accepted(call, name, outputs))
     }
 
@@ -67,6 +67,11 @@ impl Kind for DeploymentBucket {
             ended => ended,
         }
     }
+}
+
+fn outputs(context: &Context, name: &str) -> BTreeMap<String, Json> {
+    let arn = format!("arn:{}:s3:::{name}", context.identity.partition);
+    entries([("arn", json!(arn)), ("name", json!(name))])
 }
 
 async fn delete_bucket(context: &Context, name: &str) -> Result<(), ProviderError> {

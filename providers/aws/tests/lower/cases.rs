@@ -2,8 +2,8 @@
 
 use mlfn_aws::Aws;
 use mlfn_core::{
-    Architecture, ArchiveFormat, Artifact, Digest, EnvironmentValue, Function, Lower as _, Memory,
-    Provider as _, ProviderName, Resource, Route, Seconds, SecretRef, Service,
+    Architecture, ArchiveFormat, Artifact, Digest, EnvironmentValue, FetchedFile, Function,
+    Lower as _, Memory, Provider as _, ProviderName, Resource, Route, Seconds, SecretRef, Service,
 };
 use mlfn_testkit::{function, listing, service, trigger};
 use serde_json::{Value as Json, json};
@@ -24,6 +24,7 @@ impl Case {
 
 const DIRECT: &str = "direct zip";
 const BUCKET: &str = "bucket";
+const APART: &str = "model in bucket";
 const ACCOUNT: &str = "eu-west-1:123456789012";
 
 /// Every case; AWS has nothing to say against any.
@@ -55,6 +56,12 @@ pub(crate) fn artifacts(service: &Service, route: &str) -> Vec<Artifact> {
         let routes = Aws.package(service, function).routes;
         let route = routes.into_iter().find(|spec| spec.name == route);
         let route = route.expect("a route of the provider");
+        let fetched = FetchedFile {
+            path: "model/model.onnx".to_owned(),
+            source: format!("models/{}.onnx", function.name).into(),
+            digest: Digest::of(b"the model"),
+            bytes: 700_000_000,
+        };
         Artifact {
             function: function.name.clone(),
             provider: ProviderName::Aws,
@@ -64,7 +71,7 @@ pub(crate) fn artifacts(service: &Service, route: &str) -> Vec<Artifact> {
             packed: 12_000_000,
             unpacked: 33_000_000,
             parts: Vec::new(),
-            fetched: Vec::new(),
+            fetched: route.max_fetched.map(|_| fetched).into_iter().collect(),
             route: Route::Fits {
                 name: route.name,
                 max_packed: route.max_packed,
@@ -105,13 +112,21 @@ fn two(name: &'static str, first: &[(&str, Json)], second: &[(&str, Json)]) -> C
 }
 
 fn smallest() -> Vec<Case> {
-    let mut given = bucket_route("bucket-route-given");
-    given.service.functions[0].aws.deployment_bucket = Some("my-packages".into());
+    let given = |mut case: Case| {
+        case.service.functions[0].aws.deployment_bucket = Some("my-packages".into());
+        case
+    };
+    let apart = |name| Case {
+        route: APART,
+        ..case(name, |_| ())
+    };
     vec![
         case("model-alone", |_| ()),
         two("two-functions", &[], &[]),
         bucket_route("bucket-route"),
-        given,
+        given(bucket_route("bucket-route-given")),
+        apart("model-apart"),
+        given(apart("model-apart-given")),
     ]
 }
 

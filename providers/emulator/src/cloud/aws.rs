@@ -60,7 +60,12 @@ pub(super) fn outputs(record: &Record, kind: &str, thing: &Thing) -> Vec<(&'stat
                 ("name", json!(name)),
             ]
         }
-        "deployment-bucket" => vec![("name", json!(name))],
+        "deployment-bucket" => {
+            vec![
+                ("arn", json!(format!("arn:aws:s3:::{name}"))),
+                ("name", json!(name)),
+            ]
+        }
         "code-object" => code_object(&name),
         "function" | "alias" => vec![("arn", json!(arn(Some(region), &name)))],
         "function-version" => {
