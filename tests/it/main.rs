@@ -2,8 +2,10 @@
 //!
 //! - `examples`: every example on every platform, against scikit-learn's answers
 //! - `lambda`, `google`, `azure`: packages in the hands of the vendors' own programs
+//! - `aws`: deployed to AWS, as ministack makes it
 //! - `boto3`: the local cloud in the hands of AWS's own client
 //! - `packages`: the same bytes everywhere
+//! - `protocol`: what a function answers, in the hands of Triton's client, NumPy and schemathesis
 //! - `queues`: from `mlfn queue send` to the model
 //! - `cache`: empty, warm and without a network
 //! - `scaffolds`: what `mlfn init` writes
@@ -15,6 +17,7 @@
     reason = "helpers of tests end the test, as tests do"
 )]
 
+mod aws;
 mod azure;
 mod boto3;
 mod cache;
@@ -23,6 +26,7 @@ mod examples;
 mod google;
 mod lambda;
 mod packages;
+mod protocol;
 mod queues;
 mod scaffolds;
 mod state;

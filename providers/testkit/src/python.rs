@@ -19,10 +19,19 @@ pub enum Packages {
     Moto,
     /// cargo-lambda, a program in a wheel, for benchmarks.
     CargoLambda,
+    /// Triton's client of the Open Inference Protocol, and schemathesis, which tests what an
+    /// `OpenAPI` document promises.
+    Inference,
 }
 
 impl Packages {
-    const ALL: [Self; 4] = [Self::Google, Self::Aws, Self::Moto, Self::CargoLambda];
+    const ALL: [Self; 5] = [
+        Self::Google,
+        Self::Aws,
+        Self::Moto,
+        Self::CargoLambda,
+        Self::Inference,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -30,6 +39,7 @@ impl Packages {
             Self::Aws => "aws",
             Self::Moto => "moto",
             Self::CargoLambda => "cargo-lambda",
+            Self::Inference => "inference",
         }
     }
 
@@ -39,6 +49,7 @@ impl Packages {
             Self::Aws => include_str!("../requirements/aws.txt"),
             Self::Moto => include_str!("../requirements/moto.txt"),
             Self::CargoLambda => include_str!("../requirements/cargo-lambda.txt"),
+            Self::Inference => include_str!("../requirements/inference.txt"),
         }
     }
 

@@ -166,7 +166,8 @@ fn array(element: ElementType, dims: &[Dim]) -> Json {
 fn value(element: ElementType) -> Json {
     let whole =
         |least: i64, most: u64| json!({ "type": "integer", "minimum": least, "maximum": most });
-    let float = |most: f64| json!({ "type": "number", "minimum": -most, "maximum": most });
+    // The first double that rounds to infinity, half a step beyond the largest number.
+    let float = |beyond: f64| json!({ "type": "number", "exclusiveMinimum": -beyond, "exclusiveMaximum": beyond });
     match element {
         ElementType::Bool => json!({ "type": "boolean" }),
         // NUL ends the texts of the engine.
@@ -179,9 +180,9 @@ fn value(element: ElementType) -> Json {
         ElementType::Uint16 => whole(0, u16::MAX.into()),
         ElementType::Uint32 => whole(0, u32::MAX.into()),
         ElementType::Uint64 => whole(0, u64::MAX),
-        ElementType::Float16 => float(half::f16::MAX.to_f64()),
-        ElementType::Bfloat16 => float(half::bf16::MAX.to_f64()),
-        ElementType::Float32 => float(f32::MAX.into()),
+        ElementType::Float16 => float(65_520.0),
+        ElementType::Bfloat16 => float(3.396_177_529_230_460_1e38),
+        ElementType::Float32 => float(3.402_823_567_797_336_6e38),
         ElementType::Float64 => json!({ "type": "number" }),
     }
 }

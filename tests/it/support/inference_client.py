@@ -1,0 +1,92 @@
+"""Asks a function by Triton's own client and with arrays of NumPy, and prints what it is told as one line of JSON.
+
+Usage: inference_client.py PORT MODEL INPUT FEATURES
+"""
+
+import io
+import json
+import sys
+import urllib.request
+
+import numpy as np
+from tritonclient import http
+from tritonclient.utils import InferenceServerException
+
+port, model, name, features = sys.argv[1:]
+features = np.array(json.loads(features), dtype=np.float32)
+client = http.InferenceServerClient(f"127.0.0.1:{port}")
+
+
+def infer(rows=features, **options):
+    binary = options.pop("binary", True)
+    tensor = http.InferInput(name, rows.shape, "FP32")
+    tensor.set_data_from_numpy(rows, binary_data=binary)
+    metadata = client.get_model_metadata(model)
+    outputs = [
+        http.InferRequestedOutput(output["name"], binary_data=binary)
+        for output in metadata["outputs"]
+    ]
+    answer = client.infer(model, [tensor], outputs=outputs, request_id="seven", **options)
+    assert answer.get_response()["id"] == "seven"
+    return [answer.as_numpy(output["name"]) for output in metadata["outputs"]]
+
+
+def error(call):
+    try:
+        call()
+    except InferenceServerException as problem:
+        return problem.message()
+    return None
+
+
+def predict(body, form, accept):
+    headers = {"content-type": f"application/{form}", "accept": accept}
+    url = f"http://127.0.0.1:{port}/predict"
+    request = urllib.request.Request(url, body, headers)
+    with urllib.request.urlopen(request) as answer:
+        return answer.read()
+
+
+def saved(save, *arrays, **named):
+    file = io.BytesIO()
+    save(file, *arrays, **named)
+    return file.getvalue()
+
+
+def arrays_of(file):
+    with np.load(io.BytesIO(file)) as arrays:
+        return {key: arrays[key].tolist() for key in arrays}
+
+
+# Doubles, as NumPy makes them unless it is told better.
+doubles = features.astype(np.float64)
+one = saved(np.save, doubles)
+fortran = saved(np.save, np.asfortranarray(doubles))
+packed = saved(np.savez_compressed, **{name: features})
+binary = infer()
+ways = [
+    infer(binary=False),
+    infer(request_compression_algorithm="gzip"),
+    infer(request_compression_algorithm="deflate"),
+    infer(response_compression_algorithm="gzip"),
+    infer(response_compression_algorithm="deflate"),
+]
+many = np.tile(features, (500, 1))
+print(json.dumps({
+    "live": client.is_server_live(),
+    "ready": client.is_server_ready(),
+    "model_ready": client.is_model_ready(model),
+    "other_ready": client.is_model_ready("other"),
+    "extensions": client.get_server_metadata()["extensions"],
+    "inputs": client.get_model_metadata(model)["inputs"],
+    "outputs": [array.tolist() for array in binary],
+    "equal": [
+        all(np.array_equal(one, other) for one, other in zip(way, binary)) for way in ways
+    ],
+    "packed": len(infer(many, response_compression_algorithm="gzip")[0]),
+    "npy": json.loads(predict(one, "x-npy", "*/*")),
+    "octets": json.loads(predict(fortran, "octet-stream", "*/*")),
+    "npz": arrays_of(predict(packed, "x-npz", "application/x-npz")),
+    "wrong_shape": error(lambda: infer(features[:, :3])),
+    "wrong_model": error(lambda: client.get_model_metadata("other")),
+}))
