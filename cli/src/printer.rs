@@ -92,9 +92,14 @@ impl Printer {
         }
     }
 
+    /// Whether [`Self::note`] says anything.
+    pub(crate) fn notes(self) -> bool {
+        self.verbosity >= Verbosity::Normal
+    }
+
     /// Says what is done, unless it shall be quiet.
     pub(crate) fn note(self, text: &str) {
-        if self.verbosity >= Verbosity::Normal {
+        if self.notes() {
             write_stderr(text);
         }
     }

@@ -192,11 +192,17 @@ impl Server {
         observed(checked, &session, wanted).await
     }
 
-    /// What functions write is shown as it comes.
+    /// What functions write is shown as it comes, in one piece: a busy one writes much.
     fn show_logs(&mut self) {
+        let printer = self.source.printer;
+        if !printer.notes() {
+            return;
+        }
         for reader in self.logs.values_mut() {
-            for line in reader.read().unwrap_or_default() {
-                self.source.printer.note(line.text.trim_end());
+            let lines = reader.read().unwrap_or_default();
+            let lines: Vec<&str> = lines.iter().map(|line| line.text.trim_end()).collect();
+            if !lines.is_empty() {
+                printer.note(&lines.join("\n"));
             }
         }
     }

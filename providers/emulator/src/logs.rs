@@ -15,8 +15,8 @@ const MAX_LINE: usize = 256 * 1024;
 /// More than this is not kept: the oldest lines go first.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// How much is read at a time.
-const CHUNK: usize = 16 * 1024;
+/// How much is read at a time: many times what is written for a request.
+const CHUNK: usize = 4 * 1024;
 
 /// Who is told about a process.
 pub(crate) trait Witness: fmt::Debug + Send + Sync {
@@ -63,6 +63,9 @@ impl Lines {
         let mut chunk = [0; CHUNK];
         while let Ok(read @ 1..) = rustix::io::read(&self.pipe, &mut chunk) {
             cut(&mut partial, &chunk[..read], witness);
+            if read < CHUNK {
+                return;
+            }
         }
     }
 

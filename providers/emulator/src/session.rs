@@ -14,11 +14,11 @@ use mlfn_core::{
 use serde_json::Value as Json;
 
 use crate::InvokeError;
+use crate::clock::Clock;
 use crate::cloud::record::{Record, RecordError, Store, Thing};
 use crate::cloud::{admit, aws, dismiss, outputs, remote_id, remove};
 use crate::daemon::Daemon;
 use crate::emulator;
-use crate::identifiers::since_epoch;
 use crate::local_cloud::{LocalCloud, is_immutable};
 use crate::packages::{PackageError, Packages};
 
@@ -229,7 +229,7 @@ impl Session for LocalSession {
             tags: BTreeMap::new(),
             number: None,
             snapshot: None,
-            modified: now(),
+            modified: self.host.now(),
         };
         self.tag(&mut thing);
         let unpacking = self.unpacking(call);
@@ -272,7 +272,7 @@ impl Session for LocalSession {
             thing
                 .fields
                 .extend(fields.filter(|(field, _)| changed.contains(field)));
-            thing.modified = now();
+            thing.modified = self.host.now();
             self.tag(&mut thing);
             aws::points_to_something(record, &thing)?;
             record.put(thing.clone());
@@ -328,11 +328,15 @@ fn set_fields(call: &Call<'_>) -> BTreeMap<String, Json> {
     fields.filter(|(_, value)| !value.is_null()).collect()
 }
 
-fn now() -> u64 {
-    u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
-}
-
 impl Host {
+    /// What time it is there, in milliseconds since 1970: what fires goes by the same clock.
+    fn now(&self) -> u64 {
+        match self {
+            Self::Here(cloud) => cloud.emulator().options().clock.milliseconds(),
+            Self::Detached(_) => Clock::system().milliseconds(),
+        }
+    }
+
     /// Makes sure that somebody answers.
     async fn ensure(&self) -> Result<(), ProviderError> {
         match self {

@@ -3,6 +3,7 @@
 //! - `/2015-03-31/functions/..`: the Lambda API ([`lambda_api`])
 //! - `/lambda-url/<function>/..`: the address of a function ([`http`])
 //! - `x-amz-target: AmazonSQS...`, whatever the path: queues ([`sqs`])
+//! - `x-amz-target: Kinesis_..` or `DynamoDB_..`: streams ([`streams`])
 //! - `/`, signed for SNS: topics ([`sns`])
 //! - signed for S3, whatever the path: buckets ([`objects`])
 //! - `/_mlfn/..`: mlfn's own ([`Control`])
@@ -18,6 +19,7 @@ mod raw;
 mod routes;
 mod sns;
 pub(crate) mod sqs;
+pub(crate) mod streams;
 mod tokens;
 
 use std::convert::Infallible;
@@ -122,6 +124,9 @@ impl Front {
         }
         if sqs::is_for(request.headers()) {
             return sqs::answer(&emulator, request).await;
+        }
+        if streams::is_for(request.headers()) {
+            return streams::answer(&emulator, request).await;
         }
         if sns::is_for(request.uri().path(), request.headers()) {
             return sns::answer(&emulator, request).await;

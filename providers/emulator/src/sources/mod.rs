@@ -1,12 +1,13 @@
 //! What sends events of its own accord. Each kind of source has a file here and one value in
 //! [`Sources`]; all of them are brought to the record at each change, and stopped with the cloud.
 //!
-//! - [`schedule`], [`queue`], [`topic`], [`storage`]: one file or folder for each kind.
+//! - [`schedule`], [`queue`], [`topic`], [`storage`], [`stream`]: one file or folder for each kind.
 //! - [`tasks`] starts, keeps and stops tasks by name.
 
 pub(crate) mod queue;
 pub(crate) mod schedule;
 pub(crate) mod storage;
+pub(crate) mod stream;
 pub(crate) mod tasks;
 pub(crate) mod topic;
 
@@ -20,6 +21,7 @@ pub(crate) use self::queue::store::Store as MessageStore;
 use self::queue::{QueueSource, Queues};
 use self::schedule::Schedules;
 use self::storage::{Buckets, StorageSource};
+use self::stream::{StreamSource, Streams};
 use self::topic::{TopicSource, Topics};
 use crate::clock::Clock;
 use crate::cloud::record::Record;
@@ -43,6 +45,7 @@ pub(crate) struct Sources {
     queues: Arc<Queues>,
     topics: Arc<Topics>,
     buckets: Arc<Buckets>,
+    streams: Arc<Streams>,
 }
 
 impl Sources {
@@ -51,17 +54,20 @@ impl Sources {
         let queues = Queues::new(surroundings.clone(), messages);
         let topics = Topics::new(surroundings.clone());
         let buckets = Buckets::new(surroundings.clone());
+        let streams = Streams::new(surroundings.clone(), Arc::clone(&queues));
         let all: Vec<Box<dyn Source>> = vec![
             Box::new(Schedules::new(surroundings.clone())),
             Box::new(QueueSource(Arc::clone(&queues))),
             Box::new(TopicSource(Arc::clone(&topics))),
             Box::new(StorageSource(Arc::clone(&buckets))),
+            Box::new(StreamSource(Arc::clone(&streams))),
         ];
         Self {
             all,
             queues,
             topics,
             buckets,
+            streams,
         }
     }
 
@@ -78,6 +84,11 @@ impl Sources {
     /// The buckets, for the doors that lead to them.
     pub(crate) fn buckets(&self) -> &Arc<Buckets> {
         &self.buckets
+    }
+
+    /// The streams, for the doors that lead to them.
+    pub(crate) fn streams(&self) -> &Arc<Streams> {
+        &self.streams
     }
 
     /// Brings all of them to what the record says now.

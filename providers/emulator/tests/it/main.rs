@@ -19,4 +19,5 @@ mod pool;
 mod queues;
 mod schedules;
 mod storage;
+mod streams;
 mod support;

@@ -1,5 +1,6 @@
 """A runtime for Lambda that does what the request, or START in the environment, tells it."""
 
+import base64
 import http.client
 import json
 import os
@@ -112,15 +113,29 @@ def answer(headers, body):
         report(f"invocation/{identifier}/response", json.dumps(wrong))
 
 
+def content(record):
+    """What a report calls a record, and what it says."""
+    if "body" in record:
+        return record["messageId"], record["body"]
+    if "kinesis" in record:
+        data = base64.b64decode(record["kinesis"]["data"]).decode()
+        return record["kinesis"]["sequenceNumber"], data
+    if "dynamodb" in record:
+        image = record["dynamodb"].get("NewImage", {})
+        item = {name: next(iter(value.values())) for name, value in image.items()}
+        return record["dynamodb"]["SequenceNumber"], json.dumps(item)
+    return None, "{}"
+
+
 def answer_records(identifier, event):
     print("event", json.dumps(event), flush=True)
     failures = []
     for record in event["Records"]:
-        body = record["body"] if "body" in record else "{}"
+        identifier_of_record, body = content(record)
         request = json.loads(body) if body.startswith("{") else {}
         do = request.get("do")
         if do == "fail":
-            failures.append({"itemIdentifier": record["messageId"]})
+            failures.append({"itemIdentifier": identifier_of_record})
         elif do == "error":
             text = json.dumps({"errorType": "wrong_shape", "errorMessage": "4 features"})
             report(f"invocation/{identifier}/error", text)
