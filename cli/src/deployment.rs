@@ -229,7 +229,6 @@ impl Job<'_> {
     /// Applies a plan from a file, which somebody has read already.
     pub(crate) async fn apply(&self, plan: &Plan) -> anyhow::Result<ExitStatus> {
         let before = self.quietly().state().await?;
-        self.report.planned(plan)?;
         let status = self.go(plan, Freshness::Cloud).await?;
         self.tidy(status, before.as_ref(), plan.purpose).await
     }
@@ -284,7 +283,12 @@ impl Job<'_> {
 
     async fn go(&self, plan: &Plan, freshness: Freshness) -> anyhow::Result<ExitStatus> {
         let events = self.report.events();
-        let engine = self.bench.engine(&*events, self.stop.gently());
+        let show = |event: &Event<'_>| match (event, freshness) {
+            // Somebody has seen it already, and agreed.
+            (Event::Planned(_), Freshness::State) => {}
+            _ => self.tell(event, &events),
+        };
+        let engine = self.bench.engine(&show, self.stop.gently());
         let outcome = engine.apply(plan, freshness).await?;
         drop(engine);
         drop(events);

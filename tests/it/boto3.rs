@@ -13,7 +13,12 @@ mlfn: 1
 service: iris
 provider: aws
 models:
-  classifier: { path: model.onnx, memory: 512MB, timeout: 10s, aws: { reserved_concurrency: 7 } }
+  classifier:
+    path: model.onnx
+    memory: 512MB
+    timeout: 10s
+    output: { labels: [setosa, versicolor, virginica] }
+    aws: { reserved_concurrency: 7 }
   slow: { path: slow.onnx, timeout: 1s }
   hungry: { path: hungry.onnx, memory: 128MB }
   closed: { path: model.onnx, aws: { reserved_concurrency: 0 } }

@@ -67,9 +67,8 @@ fn a_rollback_says_which_package_is_on_another_machine() {
     let team = Team::new(Ministack::start());
     let (laptop, runner) = (&team.laptop, &team.runner);
     team.on(laptop, &["deploy", "--yes"]).run().success();
-    let other = Project::copy_of("breast-cancer")
-        .folder()
-        .join("model.onnx");
+    let other = Project::copy_of("breast-cancer");
+    let other = other.folder().join("model.onnx");
     let manifest = "mlfn: 1\nservice: iris\nmodels: { classifier: model.onnx }\n";
     for (path, contents) in [
         ("model.onnx", fs_err::read(other).expect("reads")),
@@ -151,10 +150,15 @@ fn a_profile_gives_the_credentials_of_the_bucket() {
     fs_err::create_dir_all(&folder).expect("makes a folder");
     fs_err::write(folder.join("credentials"), credentials).expect("writes");
     fs_err::write(folder.join("config"), config).expect("writes");
-    let mlfn = team
-        .laptop
-        .mlfn(["state", "list", "--state", "s3://team-states"]);
-    let answered = mlfn.env("AWS_PROFILE", "work").run().code(1);
+    let list = |url: &str| {
+        let mlfn = team.laptop.mlfn(["state", "list", "--state", url]);
+        mlfn.env("AWS_PROFILE", "work").run().code(1)
+    };
+    // The bucket is not where the profile is.
+    let refused = list("s3://team-states");
+    let shown = "s3://team-states?region=us-east-1";
+    assert!(refused.stderr.contains(shown), "{refused}");
+    let answered = list(shown);
     assert!(
         answered.stderr.contains("nothing is deployed"),
         "{answered}"

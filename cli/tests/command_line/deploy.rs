@@ -161,13 +161,17 @@ fn a_stale_plan_is_refused_and_says_what_moved() {
     let run = project.expect("deploy --plan first.plan", 1);
     assert!(run.stderr.contains("the plan is stale"), "{}", run.stderr);
     assert!(
-        run.stderr.contains("state is another one"),
+        run.stderr
+            .contains("nothing was deployed then, and now there is deployment 1 of 20"),
         "{}",
         run.stderr
     );
+    // What is not done is not shown as if it were.
+    assert!(!run.stderr.contains("+ create"), "{}", run.stderr);
     project.replace("512MB", "1024MB");
     project.expect("plan --out second.plan", 0);
-    project.expect("deploy --plan second.plan", 0);
+    let run = project.expect("deploy --plan second.plan", 0);
+    assert!(run.stderr.contains("512 -> 1024"), "{}", run.stderr);
     assert_eq!(memory(&project), 1024);
 }
 

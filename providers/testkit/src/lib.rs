@@ -9,7 +9,7 @@
 //!   implement
 //! - [`faults`]: what goes wrong on purpose
 //! - [`fake`]: a cloud in memory
-//! - [`victim`]: a process that is killed
+//! - [`victim`]: a process that is killed; [`victims`]: at each of its calls and writes
 //! - [`python`] and [`servers`]: programs that others wrote, installed under `target/`
 //! - [`buckets`]: places for state on such servers
 //! - [`mod@trace`]: a program that is killed at an exact change of its files
@@ -37,6 +37,8 @@ pub mod servers;
 #[cfg(target_os = "linux")]
 pub mod trace;
 pub mod victim;
+#[cfg(target_os = "linux")]
+pub mod victims;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -131,6 +131,7 @@ impl Engine<'_> {
         self.locked(word(plan.purpose), async |lost| {
             let (state, tag) = self.load().await?;
             self.check_fresh(plan, state.as_ref(), freshness).await?;
+            self.tell(&Event::Planned(plan));
             self.carry_out(plan, state, tag, lost).await
         })
         .await

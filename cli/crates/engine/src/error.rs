@@ -182,7 +182,10 @@ impl StateError {
             ),
             Self::Newer { .. } => "Use that version of mlfn, or a newer one.".to_owned(),
             Self::Foreign { .. } => {
-                "Give each service, stage and provider a state of its own.".to_owned()
+                "If the service was renamed, remove it under its old name first, or deploy the \
+                 new one from another folder: each service, stage and provider has a state of its \
+                 own."
+                    .to_owned()
             }
             Self::Store(error) => return error.hint(),
             Self::Unwritable(_) => return None,

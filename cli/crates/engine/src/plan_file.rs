@@ -88,16 +88,29 @@ pub(crate) fn moved(plan: &Plan, owner: Owner<'_>, state: Option<&State>) -> Vec
     compare("provider", &plan.provider, owner.provider);
     compare("service", plan.service.as_str(), owner.service.as_str());
     compare("stage", plan.stage.as_str(), owner.stage.as_str());
-    let now = basis(state);
-    if plan.basis.lineage != now.lineage {
-        moved.push("the state is another one".to_owned());
-    } else if plan.basis.serial != now.serial {
-        let (then, now) = (plan.basis.serial, now.serial);
-        moved.push(format!(
-            "the state was written since: its serial was {then} and is {now}"
-        ));
-    }
+    moved.extend(written_since(plan, state));
     moved
+}
+
+/// What became of the state since a plan was made.
+fn written_since(plan: &Plan, state: Option<&State>) -> Option<String> {
+    let now = basis(state);
+    if plan.basis == now {
+        return None;
+    }
+    let last = state.and_then(|state| state.history.last());
+    let last = last.map_or_else(
+        || "a deploy that was not finished".to_owned(),
+        |last| format!("deployment {} of {}", last.number, last.at),
+    );
+    Some(match (&plan.basis.lineage, &now.lineage) {
+        (None, _) => format!("nothing was deployed then, and now there is {last}"),
+        (Some(_), None) => "what was deployed then is not recorded any more".to_owned(),
+        (Some(then), Some(now)) if then != now => {
+            format!("what was deployed then was removed, and now there is {last}")
+        }
+        (Some(_), Some(_)) => format!("the state was written since; it is that of {last} now"),
+    })
 }
 
 /// What a plan was asked for.

@@ -1,144 +1,41 @@
 //! Real processes: killed by SIGKILL at every call and every write, and racing for the lock.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Child;
 
 use mlfn_engine::state::{LocalStore, StateStore};
 use mlfn_testkit::bench::{FakeTwin, Twin as _};
 use mlfn_testkit::buckets::{self, TestBucket, TestPlace};
 use mlfn_testkit::fake::FakeCloud;
-use mlfn_testkit::faults::Fault;
-use mlfn_testkit::victim::{self, Order, Step};
+use mlfn_testkit::kills::Operation;
+use mlfn_testkit::victim::{self, Order};
+use mlfn_testkit::victims::Victims;
 use tempfile::TempDir;
 
-const SIGKILL: i32 = 9;
-
-#[test]
-fn killed_at_every_call_the_next_deploy_converges_and_a_removal_leaves_nothing() {
-    for fault in [Fault::KillBefore, Fault::KillAfter] {
-        let calls = until_it_survives(|n| (Some((n, fault.clone())), None));
-        assert!(calls > 20, "only {calls} calls were tried");
+fn victims() -> Victims {
+    Victims {
+        program: env!("CARGO_BIN_EXE_mlfn-victim").into(),
     }
 }
 
 #[test]
-fn killed_before_every_write_of_the_state_the_next_deploy_converges() {
-    let writes = until_it_survives(|n| (None, Some((n, Fault::KillBefore))));
-    assert!(writes > 40, "only {writes} writes were tried");
-}
-
-type At = Option<(u32, Fault)>;
-
-/// Deploys, replaces and removes, each killed at the n-th moment for every n until a process gets
-/// through, and each run again. Tells how many processes were killed.
-fn until_it_survives(wrong: impl Fn(u32) -> (At, At) + Sync) -> u32 {
-    let lives = [
-        Life {
-            before: None,
-            then: Some(Step::First),
-            removes: false,
-        },
-        Life {
-            before: None,
-            then: Some(Step::First),
-            removes: true,
-        },
-        Life {
-            before: Some(Step::First),
-            then: Some(Step::Replaced),
-            removes: false,
-        },
-        Life {
-            before: Some(Step::First),
-            then: None,
-            removes: true,
-        },
-    ];
-    let wrong = &wrong;
+fn killed_at_every_call_and_write_the_next_run_converges_and_a_removal_leaves_nothing() {
     std::thread::scope(|scope| {
-        let lives = lives.map(|life| {
-            scope.spawn(move || {
-                (1..10_000)
-                    .take_while(|n| is_killed(life, wrong(*n)))
-                    .count()
-            })
-        });
-        let killed = lives
-            .into_iter()
-            .map(|life| life.join().expect("a life that ends well"));
-        u32::try_from(killed.sum::<usize>()).expect("a small number")
-    })
+        for operation in Victims::OPERATIONS {
+            scope.spawn(move || check(operation));
+        }
+    });
 }
 
-/// What a service goes through.
-#[derive(Debug, Clone, Copy)]
-struct Life {
-    /// What is there already.
-    before: Option<Step>,
-    /// What is deployed (or that all is removed) when the process is killed.
-    then: Option<Step>,
-    /// Whether it is removed at once, instead of deployed again first.
-    removes: bool,
-}
-
-/// Whether a process is killed by what goes wrong. Either way all ends well.
-fn is_killed(life: Life, wrong: (At, At)) -> bool {
-    let Life {
-        before,
-        then,
-        removes,
-    } = life;
-    let folder = folder();
-    if let Some(before) = before {
-        deploy(&folder, Some(before), (None, None)).check();
-    }
-    let told = format!("{life:?} with {wrong:?}");
-    let ended = deploy(&folder, then, wrong);
-    let killed = !ended.0.success();
-    assert!(
-        !killed || ended.0.signal() == Some(SIGKILL),
-        "{told}: {ended:?}"
-    );
-    if then.is_some() && !removes {
-        deploy(&folder, then, (None, None)).check();
-        nothing_left_to_do(&folder, then);
-    }
-    deploy(&folder, None, (None, None)).check();
-    let left = FakeCloud::in_file(&victim::cloud_file(folder.path())).things();
-    assert!(left.is_empty(), "{told}: {left:#?}");
-    killed
-}
-
-/// A deploy that is killed at its first call, if it makes one.
-fn nothing_left_to_do(folder: &TempDir, step: Option<Step>) {
-    let first = || Some((1, Fault::KillBefore));
-    deploy(folder, step, (first(), first())).check();
-}
-
-#[derive(Debug)]
-struct Ended(ExitStatus);
-
-impl Ended {
-    #[track_caller]
-    fn check(&self) {
-        assert!(self.0.success(), "{self:?}");
-    }
-}
-
-fn deploy(folder: &TempDir, variant: Option<Step>, (call, write): (At, At)) -> Ended {
-    let folder = folder.path().to_owned();
-    Ended(
-        start(&Order::Deploy {
-            folder,
-            variant,
-            call,
-            write,
-        })
-        .wait()
-        .expect("ends"),
-    )
+fn check(operation: Operation) {
+    let tally = victims().sweep(operation);
+    assert_eq!(tally.failures, Vec::<String>::new(), "{operation:?}");
+    assert_eq!(tally.orphans, Vec::<String>::new(), "{operation:?}");
+    assert_eq!(tally.converged, tally.kills(), "{tally:?}");
+    // What changes is a call, and so is looking at it; its intent and its result are writes.
+    assert!(tally.calls >= 4 && tally.writes >= 4, "{tally:?}");
+    assert!(tally.after >= 1, "{tally:?}");
 }
 
 fn folder() -> TempDir {
@@ -149,20 +46,7 @@ fn folder() -> TempDir {
 
 /// Starts a victim; its standard input stays open.
 fn start(order: &Order) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mlfn-victim"));
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("starts");
-    let line = serde_json::to_string(order).expect("plain data") + "\n";
-    child
-        .stdin
-        .as_mut()
-        .expect("piped")
-        .write_all(line.as_bytes())
-        .expect("listens");
-    child
+    victims().start(order).expect("starts")
 }
 
 /// Where the lock lies: in a folder of this machine, or in a bucket.

@@ -1,11 +1,13 @@
 //! `mlfn` killed with SIGKILL at every moment of what it does, and run again.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
 use mlfn_testkit::kills::{Operation, Program, Tally};
+use mlfn_testkit::victims::Victims;
 use serde_json::Value as Json;
 
 /// An operation somewhere, and what came of killing it. Another place is another function that
@@ -19,38 +21,55 @@ pub(crate) struct Row {
 /// Kills, and writes a table in Markdown; fails if anything was left or not finished.
 pub(crate) fn run() -> anyhow::Result<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
-    let rows = local(&root)?;
+    let programs = programs(&root)?;
+    let mut rows = fake(program(&programs, "mlfn-victim")?);
+    rows.extend(local(&root, program(&programs, "mlfn")?));
     let text = table(&rows);
     for Row {
-        operation, tally, ..
+        place,
+        operation,
+        tally,
     } in &rows
     {
         let wrong: Vec<&String> = tally.failures.iter().chain(&tally.orphans).collect();
-        ensure!(wrong.is_empty(), "{operation}: {wrong:#?}\n\n{text}");
+        ensure!(
+            wrong.is_empty(),
+            "{place}, {operation}: {wrong:#?}\n\n{text}"
+        );
     }
     Ok(text)
 }
 
-/// On the local cloud.
-fn local(root: &Path) -> anyhow::Result<Vec<Row>> {
+/// On the fake cloud of the tests: the engine alone, at each of its calls and writes.
+fn fake(program: PathBuf) -> Vec<Row> {
+    let victims = Victims { program };
+    let row = |operation: Operation| Row {
+        place: "fake cloud",
+        operation: operation.name(),
+        tally: victims.sweep(operation),
+    };
+    Victims::OPERATIONS.map(row).into()
+}
+
+/// On the local cloud: the program itself, at each change of a file.
+fn local(root: &Path, program: PathBuf) -> Vec<Row> {
     let program = Program {
-        path: build(root)?,
+        path: program,
         cache: root.join("target/test-cache"),
         example: root.join("examples/iris"),
     };
     let row = |operation: Operation| Row {
-        place: "local",
+        place: "local cloud",
         operation: operation.name(),
         tally: program.sweep(operation, 1),
     };
-    Ok(Operation::ALL.map(row).into())
+    Operation::ALL.map(row).into()
 }
 
-/// The program, as tests use it.
-fn build(root: &Path) -> anyhow::Result<PathBuf> {
+/// The programs, as tests use them, by name.
+fn programs(root: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--package", "mlfn", "--bin", "mlfn"])
-        .arg("--message-format=json")
+        .args(["build", "--workspace", "--bins", "--message-format=json"])
         .current_dir(root)
         .output()
         .context("running cargo")?;
@@ -60,12 +79,18 @@ fn build(root: &Path) -> anyhow::Result<PathBuf> {
         String::from_utf8_lossy(&output.stderr)
     );
     let messages = String::from_utf8(output.stdout)?;
-    let executable = messages.lines().find_map(|line| {
+    let built = messages.lines().filter_map(|line| {
         let message: Json = serde_json::from_str(line).ok()?;
-        (message.pointer("/target/name")?.as_str()? == "mlfn").then_some(())?;
-        Some(PathBuf::from(message.get("executable")?.as_str()?))
+        let name = message.pointer("/target/name")?.as_str()?;
+        let path = message.get("executable")?.as_str()?;
+        Some((name.to_owned(), PathBuf::from(path)))
     });
-    executable.context("cargo names the program that it built")
+    Ok(built.collect())
+}
+
+fn program(programs: &BTreeMap<String, PathBuf>, name: &str) -> anyhow::Result<PathBuf> {
+    let found = programs.get(name).cloned();
+    found.with_context(|| format!("cargo did not build `{name}`"))
 }
 
 fn table(rows: &[Row]) -> String {

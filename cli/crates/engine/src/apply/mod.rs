@@ -230,7 +230,8 @@ impl Walk<'_> {
                 });
             }
             Err(error) => {
-                let why = error.to_string();
+                let why = error.provider().map(ToString::to_string);
+                let why = why.unwrap_or_else(|| error.to_string());
                 self.engine.tell(&Event::Failed {
                     id: &id,
                     action,

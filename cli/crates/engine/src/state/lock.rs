@@ -100,8 +100,8 @@ impl LockError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Held { .. } => {
-                "Wait until that has ended. If you are sure that nobody works on it, take the lock \
-                 away with `mlfn state unlock`."
+                "Wait until that has ended, e.g. with `--lock-timeout 5m`. If you are sure that \
+                 nobody works on it, take the lock away with `mlfn state unlock`."
             }
             Self::Lost { .. } => "What was done is recorded. Run the command again.",
             Self::Corrupt { .. } => "Remove that file if nobody works on this service.",

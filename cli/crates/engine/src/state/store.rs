@@ -88,6 +88,17 @@ pub enum StoreError {
         #[source]
         source: mlfn_core::BoxError,
     },
+    /// The bucket is in another region than the one where it was looked for.
+    #[error("the bucket `{bucket}` is in the region `{region}`")]
+    OtherRegion {
+        /// Which.
+        bucket: Bucket,
+        /// Where it is.
+        region: String,
+        /// What the place said.
+        #[source]
+        source: mlfn_core::BoxError,
+    },
     /// Anything else: no such folder, a full disk, no network.
     #[error("cannot {action} `{place}`")]
     Failed {
@@ -125,6 +136,9 @@ impl StoreError {
                         .to_owned()
                 }
             }),
+            Self::OtherRegion { bucket, region, .. } => Some(format!(
+                "Say so at the end of its URL, as in `{bucket}?region={region}`."
+            )),
             Self::NoBucket { bucket, .. } => Some(match bucket {
                 Bucket::S3 { name, .. } => {
                     format!("Check its name and your account, or make it: `aws s3 mb s3://{name}`.")

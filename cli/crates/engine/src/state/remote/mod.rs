@@ -127,6 +127,14 @@ fn version(tag: &Tag) -> UpdateVersion {
 fn failed(action: &'static str, place: String, bucket: &Bucket, error: Error) -> StoreError {
     let bucket = bucket.clone();
     let told = told(&error);
+    if let Some(Told::OtherRegion(region)) = told {
+        let region = region.clone();
+        return StoreError::OtherRegion {
+            bucket,
+            region,
+            source: error.into(),
+        };
+    }
     match error {
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => StoreError::Denied {
             action,
