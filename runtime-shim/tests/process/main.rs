@@ -12,6 +12,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod apart;
 mod aws;
 mod azure;
 mod events;

@@ -37,7 +37,7 @@ fn a_graph_without_its_weights_is_a_model_that_cannot_be_loaded() {
 }
 
 /// `y[N, 512] = x[N, 512] w[512, 512]`, in the format of protobuf.
-fn product() -> Vec<u8> {
+pub(crate) fn product() -> Vec<u8> {
     let weights: Vec<u8> = (0..u32::from(WIDTH) * u32::from(WIDTH))
         .flat_map(|i| f32::to_le_bytes(f32::from(i.to_le_bytes()[0]) / 256.0 - 0.5))
         .collect();

@@ -8,13 +8,17 @@ use std::thread;
 
 use serde_json::{Value as Json, json};
 
-use super::runtime_api::{answer, headers};
+use super::runtime_api::{answer, answer_bytes, headers};
 
 /// What there is.
 #[derive(Debug, Default)]
 pub(crate) struct Stock {
     /// By their paths, e.g. `/uploads/in/a.json`.
     pub(crate) objects: BTreeMap<String, String>,
+    /// Objects that are read in pieces, by their paths.
+    pub(crate) models: BTreeMap<String, Vec<u8>>,
+    /// What was asked for of them, as `Range` has it.
+    pub(crate) ranges: Vec<String>,
     /// By their names.
     pub(crate) secrets: BTreeMap<String, String>,
     /// Bodies of the messages that were sent.
@@ -84,12 +88,29 @@ fn serve(stream: TcpStream, stock: &Mutex<Stock>) -> std::io::Result<()> {
         let target = header("x-amz-target").map(|(_, value)| value.as_str());
         let mut words = line.split(' ');
         let request = [words.next(), words.next()].map(Option::unwrap_or_default);
+        if let Some((_, range)) = header("range") {
+            let piece = stock.piece(request[1], range);
+            answer_bytes(&mut stream, "206 Partial Content", "", &piece)?;
+            continue;
+        }
         let (status, text) = stock.reply(request, target, String::from_utf8_lossy(&body).as_ref());
         answer(&mut stream, status, "", &text)?;
     }
 }
 
 impl Stock {
+    /// A piece of a model; nothing of one that is not there.
+    fn piece(&mut self, path: &str, range: &str) -> Vec<u8> {
+        self.ranges.push(range.to_owned());
+        let ends = range
+            .strip_prefix("bytes=")
+            .and_then(|ends| ends.split_once('-'));
+        let (first, last) = ends.expect("a range");
+        let [first, last]: [usize; 2] = [first, last].map(|end| end.parse().expect("a number"));
+        let model = self.models.get(path).map_or(&[][..], Vec::as_slice);
+        model.get(first..=last).unwrap_or_default().to_vec()
+    }
+
     fn reply(
         &mut self,
         [method, path]: [&str; 2],

@@ -82,6 +82,13 @@ impl Package {
         self
     }
 
+    /// Without the model, which has to be fetched.
+    pub(crate) fn apart(mut self) -> Self {
+        let size = self.model.len() as u64;
+        self.config.fetched = BTreeMap::from([(self.config.model.clone(), size)]);
+        self
+    }
+
     /// With labels for its classes.
     pub(crate) fn labels(mut self, labels: &[&str]) -> Self {
         self.config.output.labels = labels.iter().map(|label| (*label).to_owned()).collect();
@@ -109,6 +116,9 @@ impl Package {
         if let Some(graph) = &self.config.graph {
             let bytes = mlfn_model::mapped(&model).expect("reads the model");
             fs_err::write(root.join(graph), bytes.expect("large weights")).expect("the graph");
+        }
+        if !self.config.fetched.is_empty() {
+            fs_err::remove_file(&model).expect("the model");
         }
         let config = serde_json::to_vec(&self.config).expect("a configuration");
         fs_err::write(root.join(CONFIG_FILE), config).expect("the configuration");

@@ -175,7 +175,18 @@ pub(super) fn answer(
     headers: &str,
     body: &str,
 ) -> std::io::Result<()> {
+    answer_bytes(stream, status, headers, body.as_bytes())
+}
+
+pub(super) fn answer_bytes(
+    stream: &mut BufReader<TcpStream>,
+    status: &str,
+    headers: &str,
+    body: &[u8],
+) -> std::io::Result<()> {
     let length = body.len();
-    let text = format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n{body}");
-    stream.get_mut().write_all(text.as_bytes())
+    let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n");
+    stream
+        .get_mut()
+        .write_all(&[head.as_bytes(), body].concat())
 }
