@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use mlfn_core::{
-    Access, Artifact, Cloud, Diagnostic, FieldPath, Function, KindSpec, Lower, PackageSpec,
-    Provider, ProviderError, ProviderName, Resource, Service, Session, Trigger,
+    Access, Artifact, Cloud, Diagnostic, FieldPath, Function, HttpAuth, HttpTrigger, KindSpec,
+    Lower, PackageSpec, Provider, ProviderError, ProviderName, Resource, Service, Session, Trigger,
 };
 
 use crate::cloud::plain;
@@ -83,12 +83,29 @@ impl Provider for Local {
     }
 }
 
-/// A warning for each trigger that the local cloud records and does not fire: a function that is
-/// never called must not look like one that works.
+/// A warning for each trigger that the local cloud records and does not fire, since a function that
+/// is never called must not look like one that works; and for each that it fires for anybody.
 pub fn not_imitated(service: &Service) -> Vec<Diagnostic> {
     let triggers = service.functions.iter().flat_map(Function::triggers_at);
-    let silent = triggers.filter(|(_, trigger)| !fires(service.provider, trigger));
-    silent.map(|(at, trigger)| warning(at, trigger)).collect()
+    let found = triggers.filter_map(|(at, trigger)| match trigger {
+        Trigger::Http(http) => open(service.provider, at, http),
+        _ => (!fires(service.provider, trigger)).then(|| warning(at, trigger)),
+    });
+    found.collect()
+}
+
+/// For a door that is closed in the cloud, and not here.
+fn open(imitated: ProviderName, at: FieldPath, http: &HttpTrigger) -> Option<Diagnostic> {
+    let unchecked = match http.auth {
+        HttpAuth::None => return None,
+        HttpAuth::Jwt { .. } if imitated == ProviderName::Aws => return None,
+        HttpAuth::Jwt { .. } => "tokens",
+        HttpAuth::Iam => "signatures",
+        HttpAuth::Key => "keys",
+    };
+    let detail = format!("The local cloud does not check {unchecked}: it answers whoever asks.");
+    let warning = Diagnostic::warning("auth-not-checked", "anybody may call it here", at, detail);
+    Some(warning.help("It answers on this machine only."))
 }
 
 fn fires(imitated: ProviderName, trigger: &Trigger) -> bool {
@@ -156,12 +173,14 @@ impl Cloud for Local {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value as Json, json};
+
     use super::*;
 
     #[track_caller]
     fn check(imitated: ProviderName, silent: &[&str]) {
         let kinds = ["http", "schedule", "queue", "topic", "storage", "stream"];
-        let triggers = kinds.map(|kind| mlfn_testkit::trigger(kind, serde_json::json!({})));
+        let triggers = kinds.map(|kind| mlfn_testkit::trigger(kind, json!({})));
         let service = mlfn_testkit::service(imitated, |service| {
             service.functions[0].triggers = triggers.into();
         });
@@ -181,5 +200,29 @@ mod tests {
         let events = ["schedule", "queue", "topic", "storage", "stream"];
         check(ProviderName::Azure, &events);
         check(ProviderName::Gcp, &events);
+    }
+
+    #[track_caller]
+    fn check_open(imitated: ProviderName, auth: &Json, expected: Option<&str>) {
+        let trigger = mlfn_testkit::trigger("http", json!({ "auth": auth }));
+        let service = mlfn_testkit::service(imitated, |service| {
+            service.functions[0].triggers = vec![trigger];
+        });
+        let found = not_imitated(&service);
+        let details: Vec<&str> = found.iter().map(|one| one.detail.as_str()).collect();
+        let said =
+            |what| format!("The local cloud does not check {what}: it answers whoever asks.");
+        let expected: Vec<String> = expected.map(said).into_iter().collect();
+        assert_eq!(details, expected, "{imitated}");
+    }
+
+    #[test]
+    fn a_door_that_is_closed_only_in_the_cloud_is_told() {
+        let jwt = json!({"jwt": {"issuer": "https://a.example", "audience": ["a"]}});
+        check_open(ProviderName::Aws, &json!("none"), None);
+        check_open(ProviderName::Aws, &json!("iam"), Some("signatures"));
+        check_open(ProviderName::Azure, &json!("key"), Some("keys"));
+        check_open(ProviderName::Aws, &jwt, None);
+        check_open(ProviderName::Gcp, &jwt, Some("tokens"));
     }
 }
