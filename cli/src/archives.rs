@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use mlfn_core::{Artifact, Purpose, Route, Severity};
+use mlfn_core::{Artifact, FetchedFile, Purpose, Route, Severity};
 use mlfn_engine::EngineError;
 use mlfn_engine::state::{self, State};
 use mlfn_package::Built;
@@ -51,7 +51,23 @@ pub(crate) fn checked(
     };
     let path = path.strip_prefix(checked.own_folder())?;
     artifact.path = Path::new(".mlfn").join(path);
+    for file in &mut artifact.fetched {
+        file.source = model(file, keep, checked).context("the model cannot be kept")?;
+    }
     Ok(artifact)
+}
+
+/// A file of a model that is not in the archive, with its path relative to the manifest's folder.
+fn model(file: &FetchedFile, keep: Keep, checked: &Checked) -> anyhow::Result<PathBuf> {
+    if keep == Keep::UntilTheNextBuild {
+        let path = file.source.strip_prefix(&checked.folder);
+        return Ok(path.unwrap_or(&file.source).to_owned());
+    }
+    let folder = checked.release_folder();
+    fs_err::create_dir_all(&folder)?;
+    let path = folder.join(format!("model.{}", file.digest.short()));
+    copy(&file.source, &path)?;
+    Ok(Path::new(".mlfn").join(path.strip_prefix(checked.own_folder())?))
 }
 
 /// The archive under a name that later builds do not use.

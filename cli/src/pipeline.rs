@@ -379,5 +379,11 @@ pub(crate) fn unpacked(
         .tempdir()
         .context("there is no room to unpack the function")?;
     mlfn_package::unpack(&artifact.path, artifact.format, folder.path())?;
+    for file in &artifact.fetched {
+        // There is no bucket that it could come from.
+        let place = folder.path().join(&file.path);
+        fs_err::create_dir_all(place.parent().unwrap_or(folder.path()))?;
+        fs_err::copy(&file.source, place)?;
+    }
     Ok(Some(folder))
 }

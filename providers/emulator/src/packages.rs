@@ -37,6 +37,9 @@ pub enum PackageError {
     Machine(#[from] io::Error),
 }
 
+/// The name of a file that is no archive.
+const WHOLE: &str = "file";
+
 /// The folder of all unpacked packages.
 #[derive(Debug, Clone)]
 pub(crate) struct Packages {
@@ -44,6 +47,11 @@ pub(crate) struct Packages {
 }
 
 impl Packages {
+    /// Those of the cloud in `folder`.
+    pub(crate) fn of(cloud: &Path) -> Self {
+        Self::new(cloud.join("packages"))
+    }
+
     /// In `folder`, which need not exist.
     pub(crate) fn new(folder: PathBuf) -> Self {
         Self { folder }
@@ -57,6 +65,28 @@ impl Packages {
     /// Makes sure that the package in `archive` is here, read-only. May be called by several
     /// processes at once.
     pub(crate) fn unpack(&self, archive: &Path, digest: &Digest) -> Result<PathBuf, PackageError> {
+        self.put(archive, digest, extract)
+    }
+
+    /// Makes sure that a copy of `file` is here, read-only, as [`Self::file`].
+    pub(crate) fn copy(&self, file: &Path, digest: &Digest) -> Result<PathBuf, PackageError> {
+        self.put(file, digest, |file, folder| {
+            fs_err::copy(file, folder.join(WHOLE))?;
+            Ok(())
+        })
+    }
+
+    /// Where the file of that content is, if it is here.
+    pub(crate) fn file(&self, digest: &Digest) -> PathBuf {
+        self.path(digest).join(WHOLE)
+    }
+
+    fn put(
+        &self,
+        archive: &Path,
+        digest: &Digest,
+        fill: impl FnOnce(&Path, &Path) -> Result<(), PackageError>,
+    ) -> Result<PathBuf, PackageError> {
         let target = self.path(digest);
         if target.is_dir() {
             return Ok(target);
@@ -67,7 +97,7 @@ impl Packages {
         }
         fs_err::create_dir_all(&self.folder)?;
         let draft = Draft::new(&self.folder)?;
-        extract(archive, &draft.0)?;
+        fill(archive, &draft.0)?;
         protect(&draft.0)?;
         match fs_err::rename(&draft.0, &target) {
             // Somebody else was faster.

@@ -160,6 +160,7 @@ impl LocalSession {
         }
         Unpacking {
             packages: self.packages.clone(),
+            are_archives: !aws::is_of_a_model(call.id.kind(), call.remote_name),
             files,
         }
     }
@@ -169,6 +170,7 @@ impl LocalSession {
 #[derive(Clone)]
 struct Unpacking {
     packages: Packages,
+    are_archives: bool,
     files: Vec<(PathBuf, FileRef)>,
 }
 
@@ -192,7 +194,11 @@ impl Unpacking {
     /// Does nothing for those that are there.
     fn unpack_now(&self) -> Result<(), ProviderError> {
         for (path, file) in &self.files {
-            self.packages.unpack(path, &file.digest)?;
+            if self.are_archives {
+                self.packages.unpack(path, &file.digest)?;
+            } else {
+                self.packages.copy(path, &file.digest)?;
+            }
         }
         Ok(())
     }

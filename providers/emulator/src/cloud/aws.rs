@@ -122,6 +122,24 @@ fn code_object(name: &str) -> Vec<(&'static str, Json)> {
     vec![("bucket", json!(bucket)), ("key", json!(key))]
 }
 
+/// Whether it is a file of a model, and no package:
+/// `<bucket>/<service>/<stage>/<function>/model/<digest>/<name>`.
+pub(crate) fn is_of_a_model(kind: &str, name: &str) -> bool {
+    kind == "aws:code-object" && name.split('/').nth(4) == Some("model")
+}
+
+/// The files of models, by bucket and key.
+pub(crate) fn models(record: &Record) -> impl Iterator<Item = ((String, String), Digest)> {
+    let objects = record.of_kind("aws:code-object");
+    let models = objects.filter(|thing| is_of_a_model(&thing.kind, &thing.name));
+    models.filter_map(|thing| {
+        let name = full_name(record, &thing.name);
+        let (bucket, key) = name.split_once('/')?;
+        let digest = file(&thing.fields, "file")?;
+        Some(((bucket.to_owned(), key.to_owned()), digest))
+    })
+}
+
 /// Named by the table's name or ARN.
 fn table_stream(name: &str, of: &dyn Fn(&str, &str) -> Json) -> Json {
     const ENABLED: &str = "stream/2025-01-01T00:00:00.000";

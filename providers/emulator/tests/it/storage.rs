@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Response;
-use mlfn_core::{EnvironmentValue, Trigger};
+use mlfn_core::{Artifact, Digest, EnvironmentValue, FetchedFile, Lower as _, Trigger};
 use mlfn_emulator::{Clock, Limits};
 use mlfn_testkit::trigger;
 use serde_json::{Value as Json, json};
 
-use crate::local::{Local, json_of, request};
+use crate::local::{Local, artifact, json_of, request};
 use crate::queues::{events, until_lines};
 
 /// As every SDK says whose API it means.
@@ -53,6 +53,61 @@ fn key(event: &Json) -> &str {
     event["Records"][0]["s3"]["object"]["key"]
         .as_str()
         .expect("a key")
+}
+
+/// With a model of these bytes that is not in the package.
+async fn bring_model(local: &Local, model: &[u8]) {
+    let source = local.folder.path().join("weights");
+    fs_err::write(&source, model).expect("writes");
+    let artifact = Artifact {
+        fetched: vec![FetchedFile {
+            path: "model/m.onnx".to_owned(),
+            source,
+            digest: Digest::of(model),
+            bytes: model.len() as u64,
+        }],
+        ..artifact(&local.folder, "")
+    };
+    let resources = mlfn_aws::Aws.lower(&local.service, &[artifact]);
+    let root = local.folder.path();
+    let loaded = local.cloud.reload(&local.session, &resources, root).await;
+    loaded.expect("deploys");
+}
+
+/// Where the function is told that its model is.
+async fn place_of_model(local: &Local) -> String {
+    let done = local.invoke(json!({"do": "describe"})).await;
+    let environment = json_of(&done.body)["environment"].clone();
+    let text = environment["MLFN_MODEL"].as_str().expect("is told");
+    let places: Json = serde_json::from_str(text).expect("JSON");
+    let [place] = places.as_array().expect("places").as_slice() else {
+        panic!("{places}");
+    };
+    assert_eq!(place["path"], "model/m.onnx");
+    let word = |name: &str| place[name].as_str().expect("text").to_owned();
+    format!("/{}/{}", word("bucket"), word("key"))
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_in_the_package_can_be_fetched_in_pieces() {
+    let local = local(Vec::new()).await;
+    bring_model(&local, b"0123456789").await;
+    let path = place_of_model(&local).await;
+    let range = [SIGNED, ("range", "bytes=2-4")];
+    let piece = local.http(request("GET", &path, &range, "")).await;
+    assert_eq!(
+        (piece.status().as_u16(), text(&piece).as_str()),
+        (206, "234")
+    );
+    assert_eq!(piece.headers()["content-range"], "bytes 2-4/10");
+    bring_model(&local, b"abc").await;
+    let other = place_of_model(&local).await;
+    assert_ne!(other, path);
+    let whole = call(&local, "GET", &other, "").await;
+    assert_eq!(
+        (whole.status().as_u16(), text(&whole).as_str()),
+        (200, "abc")
+    );
 }
 
 async fn call(local: &Local, method: &str, path: &str, body: &str) -> Response<Bytes> {
