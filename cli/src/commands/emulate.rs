@@ -120,6 +120,7 @@ impl Server {
             checked: &prepared.checked,
             state: &state,
             url: emulator.url(),
+            folder: emulator.options().folder.clone(),
         })?;
         Ok(())
     }

@@ -146,7 +146,7 @@ impl Report for Human {
         let Palette { good, .. } = palette;
         let service = &serving.checked.service;
         let endpoints = info::endpoints(serving.checked, serving.state, palette);
-        let sources = sources::served(serving.checked, serving.state, &serving.url, palette);
+        let sources = sources::served(serving, palette);
         self.printer.data(&format!(
             "{good}serving{good:#} {}, stage {}, as {}, at {}\n\n{}",
             service.name,

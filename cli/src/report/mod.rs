@@ -141,6 +141,8 @@ pub(crate) struct Serving<'a> {
     pub(crate) state: &'a State,
     /// Where the local cloud answers.
     pub(crate) url: String,
+    /// What it keeps.
+    pub(crate) folder: PathBuf,
 }
 
 /// What is deployed.

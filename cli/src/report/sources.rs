@@ -1,4 +1,6 @@
-//! Queues and topics of the local cloud, for people.
+//! Queues, topics and buckets of the local cloud, for people.
+
+use std::path::PathBuf;
 
 use mlfn_core::{ResourceId, Trigger};
 use mlfn_emulator::{QueueSummary, QueuedMessage};
@@ -9,52 +11,113 @@ use serde::Serialize;
 use super::table::{Align, table};
 use crate::pipeline::Checked;
 use crate::printer::Palette;
+use crate::report::Serving;
+use crate::settings::quoted;
 
-/// How something is sent to a function by way of a queue or topic.
+/// How something is sent to a function by way of a queue, a topic or a bucket.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Door {
     pub(super) function: String,
-    /// The URL of the queue, or the ARN of the topic.
+    /// The URL of the queue, the ARN of the topic, or the folder that is the bucket.
     pub(super) address: String,
     /// What to type.
     pub(super) command: String,
 }
 
-/// A line for each queue and topic of what is deployed here, if it is here.
+/// A line for each of what is deployed here, if it is here.
 pub(super) fn deployed(checked: &Checked, state: &State, palette: Palette) -> String {
     if checked.local {
-        return show(&doors(checked, state, ""), palette);
+        return show(
+            &LocalPlace::of_deployed(checked).doors(checked, state),
+            palette,
+        );
     }
     String::new()
 }
 
-/// A line for each queue and topic of what is served at `url`.
-pub(super) fn served(checked: &Checked, state: &State, url: &str, palette: Palette) -> String {
-    show(&doors(checked, state, &format!(" --url {url}")), palette)
+/// A line for each of what is served.
+pub(super) fn served(serving: &Serving<'_>, palette: Palette) -> String {
+    let doors = LocalPlace::of_served(serving).doors(serving.checked, serving.state);
+    show(&doors, palette)
 }
 
-/// All queues and topics that functions read; `flags` say which local cloud is meant.
-pub(super) fn doors(checked: &Checked, state: &State, flags: &str) -> Vec<Door> {
-    let mut doors = Vec::new();
-    for function in &checked.service.functions {
-        for trigger in &function.triggers {
-            let (kind, name, output, verb) = match trigger {
-                Trigger::Queue(queue) => ("aws:queue", &queue.name, "url", "queue send"),
-                Trigger::Topic(topic) => ("aws:topic", &topic.name, "arn", "topic publish"),
-                _ => continue,
-            };
-            let recorded = state.resources.get(&ResourceId::new(kind, name));
-            let address = recorded.and_then(|recorded| recorded.outputs.get(output)?.as_str());
-            if let Some(address) = address {
-                doors.push(Door {
-                    function: function.name.to_string(),
-                    address: address.to_owned(),
-                    command: format!("mlfn {verb} {name}{}{flags}", checked.flags),
-                });
-            }
+/// A local cloud.
+pub(super) struct LocalPlace {
+    /// What says which one is meant.
+    flags: String,
+    /// What it keeps.
+    folder: PathBuf,
+}
+
+impl LocalPlace {
+    /// Of a stage.
+    pub(super) fn of_deployed(checked: &Checked) -> Self {
+        let folder = checked.own_folder().join("local");
+        Self {
+            flags: checked.flags.clone(),
+            folder: folder.join(checked.service.stage.as_str()),
         }
     }
-    doors
+
+    /// Of `mlfn emulate`.
+    pub(super) fn of_served(serving: &Serving<'_>) -> Self {
+        Self {
+            flags: format!("{} --url {}", serving.checked.flags, serving.url),
+            folder: serving.folder.clone(),
+        }
+    }
+
+    /// All queues, topics and buckets that functions read.
+    pub(super) fn doors(&self, checked: &Checked, state: &State) -> Vec<Door> {
+        let functions = checked.service.functions.iter();
+        let doors = functions.flat_map(|function| {
+            let triggers = function.triggers.iter();
+            let doors = triggers.filter_map(|trigger| self.door(trigger, state));
+            doors.map(|(address, command)| Door {
+                function: function.name.to_string(),
+                address,
+                command,
+            })
+        });
+        doors.collect()
+    }
+
+    /// The address of what a trigger reads, and what to type.
+    fn door(&self, trigger: &Trigger, state: &State) -> Option<(String, String)> {
+        let output = |kind: &str, name: &str, output: &str| {
+            let recorded = state.resources.get(&ResourceId::new(kind, name))?;
+            Some(recorded.outputs.get(output)?.as_str()?.to_owned())
+        };
+        let flags = &self.flags;
+        match trigger {
+            Trigger::Queue(queue) => {
+                let (name, url) = (&queue.name, output("aws:queue", &queue.name, "url")?);
+                Some((url, format!("mlfn queue send {name}{flags}")))
+            }
+            Trigger::Topic(topic) => {
+                let (name, arn) = (&topic.name, output("aws:topic", &topic.name, "arn")?);
+                Some((arn, format!("mlfn topic publish {name}{flags}")))
+            }
+            Trigger::Storage(storage) => {
+                output("aws:bucket", &storage.bucket, "arn")?;
+                // What a prefix says of names of files is for whoever names them.
+                let prefix = storage.prefix.as_deref().unwrap_or_default();
+                let inside = prefix.rsplit_once('/').map_or("", |(folders, _)| folders);
+                let bucket = self.folder.join("buckets").join(&storage.bucket);
+                let folder = format!("{}/", bucket.join(inside).display());
+                let suffix = storage.suffix.as_deref().unwrap_or_default();
+                let there = quoted(&folder);
+                // The bucket is there; a folder in it appears with its first file.
+                let make = match inside {
+                    "" => String::new(),
+                    _ => format!("mkdir -p {there} && "),
+                };
+                let command = format!("{make}cp FILE{suffix} {there}");
+                Some((folder, command))
+            }
+            Trigger::Http(_) | Trigger::Schedule(_) | Trigger::Stream(_) => None,
+        }
+    }
 }
 
 fn show(doors: &[Door], palette: Palette) -> String {

@@ -391,6 +391,21 @@ fn whoever_waits_for_a_lock_says_for_whom() {
 }
 
 #[test]
+fn where_to_put_what_functions_read_is_said() {
+    let project = Project::iris();
+    project.replace(
+        "      - http: POST /predict",
+        "      - storage: { bucket: uploads, prefix: in/, suffix: .json }",
+    );
+    let folder = ".mlfn/local/dev/buckets/uploads/";
+    let run = project.expect("deploy", 0);
+    let said = format!("mkdir -p {folder}in/ && cp FILE.json {folder}in/");
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
+    assert!(project.folder().join(folder).is_dir());
+    project.expect("remove --yes", 0);
+}
+
+#[test]
 fn what_is_deployed_is_removed_though_its_record_is_lost() {
     let project = Project::iris();
     let before = project.files();

@@ -12,7 +12,7 @@ use crate::project::Project;
 struct Served {
     child: Child,
     url: String,
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Served {
@@ -21,25 +21,31 @@ impl Served {
         let mut command = project.command(&format!("emulate --json {words}"));
         let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("starts");
-        let mut stdout = BufReader::new(child.stdout.take().expect("is piped"));
-        let mut line = String::new();
-        while !line.contains(r#""type":"serving""#) {
-            line.clear();
-            assert_ne!(
-                stdout.read_line(&mut line).expect("reads"),
-                0,
-                "it ended early"
-            );
-        }
-        let serving: Json = serde_json::from_str(&line).expect("is JSON");
-        let url = serving["endpoints"][0]["url"]
-            .as_str()
-            .expect("has an endpoint");
-        Self {
+        let stdout = child.stdout.take().expect("is piped");
+        // From here on it ends with this, whatever it says.
+        let mut served = Self {
             child,
-            url: url.to_owned(),
-            _stdout: stdout,
+            url: String::new(),
+            stdout: BufReader::new(stdout),
+        };
+        let serving = served.line(r#""type":"serving""#);
+        let serving: Json = serde_json::from_str(&serving).expect("is JSON");
+        let url = &serving["endpoints"][0]["url"];
+        let url = url.as_str().expect("has an endpoint");
+        served.url.push_str(url);
+        served
+    }
+
+    /// The next line that has `text` in it.
+    #[track_caller]
+    fn line(&mut self, text: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            let read = self.stdout.read_line(&mut line);
+            assert_ne!(read.expect("reads"), 0, "it ended early");
         }
+        line
     }
 
     /// The status and the body of the answer.

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::pipeline::Checked;
 use crate::report::plan::Totals;
-use crate::report::sources::{self, Door};
+use crate::report::sources::{Door, LocalPlace};
 use crate::report::{Deployed, Finished, Serving, info, outcome};
 
 /// What will be done to a resource. The resource as a whole is left out: it may hold secrets.
@@ -144,7 +144,7 @@ fn status(status: Status) -> &'static str {
 /// Queues and topics of what is deployed here, if it is here.
 fn local_doors(checked: &Checked, state: Option<&State>) -> Option<Vec<Door>> {
     let state = state.filter(|_| checked.local)?;
-    Some(sources::doors(checked, state, ""))
+    Some(LocalPlace::of_deployed(checked).doors(checked, state))
 }
 
 /// What is served.
@@ -156,7 +156,7 @@ pub(super) fn serving(serving: &Serving<'_>) -> Json {
         "as": service.provider,
         "url": serving.url,
         "endpoints": info::addresses(serving.checked, serving.state),
-        "sources": sources::doors(serving.checked, serving.state, &format!(" --url {}", serving.url)),
+        "sources": LocalPlace::of_served(serving).doors(serving.checked, serving.state),
     })
 }
 

@@ -22,8 +22,8 @@ pub(crate) struct Row {
 pub(crate) fn run() -> anyhow::Result<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
     let programs = programs(&root)?;
-    let mut rows = fake(program(&programs, "mlfn-victim")?);
-    rows.extend(local(&root, program(&programs, "mlfn")?));
+    let mut rows = fake(copy(&root, &programs, "mlfn-victim")?);
+    rows.extend(local(&root, copy(&root, &programs, "mlfn")?));
     let text = table(&rows);
     for Row {
         place,
@@ -88,9 +88,15 @@ fn programs(root: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     Ok(built.collect())
 }
 
-fn program(programs: &BTreeMap<String, PathBuf>, name: &str) -> anyhow::Result<PathBuf> {
-    let found = programs.get(name).cloned();
-    found.with_context(|| format!("cargo did not build `{name}`"))
+/// A copy, so that whoever builds meanwhile does not change what is measured.
+fn copy(root: &Path, programs: &BTreeMap<String, PathBuf>, name: &str) -> anyhow::Result<PathBuf> {
+    let found = programs.get(name);
+    let found = found.with_context(|| format!("cargo did not build `{name}`"))?;
+    let folder = root.join("target/bench-faults");
+    fs_err::create_dir_all(&folder)?;
+    let copy = folder.join(name);
+    fs_err::copy(found, &copy)?;
+    Ok(copy.canonicalize()?)
 }
 
 fn table(rows: &[Row]) -> String {
