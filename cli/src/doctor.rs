@@ -241,6 +241,7 @@ fn sample(provider: ProviderName) -> Result<(Service, Function), NameError> {
         inputs: BTreeMap::new(),
         output: OutputSpec::default(),
         example: None,
+        batching: None,
         triggers: Vec::new(),
         aws: AwsOptions::default(),
         azure: AzureOptions::default(),

@@ -33,7 +33,8 @@ mod tensor;
 mod trace;
 
 /// Threads for reading requests and running models. More would only wait for each other: the
-/// number of requests at a time is bounded by the platforms, and a session runs one at a time.
+/// number of requests at a time is bounded by the platforms, and a session runs one at a time. Where
+/// requests wait for company, there are enough for two full groups.
 const BLOCKING_THREADS: usize = 8;
 
 fn main() {
@@ -60,7 +61,10 @@ fn main() {
     }
     thread::scope(|scope| {
         scope.spawn(|| {
-            let result = catch_unwind(AssertUnwindSafe(|| run(&environment)));
+            let config = package.as_ref().map(|package| &package.config);
+            let batching = config.and_then(|config| config.batching.as_ref());
+            let group = batching.map_or(0, |batching| batching.max);
+            let result = catch_unwind(AssertUnwindSafe(|| run(&environment, group)));
             end(result.unwrap_or_else(|_| Err("an internal error; see the line above".into())));
         });
         if let Some(package) = &package {
@@ -70,8 +74,9 @@ fn main() {
     });
 }
 
-fn run(environment: &Environment) -> Result<(), Box<dyn Error>> {
-    let runtime = runtime()?;
+/// `group` is how many requests may wait for the same run of the model.
+fn run(environment: &Environment, group: u32) -> Result<(), Box<dyn Error>> {
+    let runtime = runtime(BLOCKING_THREADS.max(2 * usize::try_from(group)?))?;
     let result = runtime.block_on(platform::serve(environment));
     // A model that is still running must not keep the process.
     runtime.shutdown_background();
@@ -93,10 +98,10 @@ fn end(result: Result<(), Box<dyn Error>>) {
 }
 
 /// One thread speaks HTTP; models run on others, so that it is always there to answer.
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
+fn runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
+        .max_blocking_threads(threads)
         .build()
 }
 

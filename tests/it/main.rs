@@ -5,7 +5,7 @@
 //! - `aws`: deployed to AWS, as ministack makes it
 //! - `boto3`: the local cloud in the hands of AWS's own client
 //! - `packages`: the same bytes everywhere
-//! - `protocol`: what a function answers, in the hands of Triton's client, NumPy and schemathesis
+//! - `protocol`: what a function answers, in the hands of Triton's client, `NumPy` and schemathesis
 //! - `queues`: from `mlfn queue send` to the model
 //! - `cache`: empty, warm and without a network
 //! - `scaffolds`: what `mlfn init` writes

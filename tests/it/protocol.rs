@@ -1,5 +1,5 @@
-//! What a function answers by HTTP, in the hands of others: Triton's client, NumPy, and schemathesis,
-//! which sends what the function's own OpenAPI document allows and what it does not.
+//! What a function answers by HTTP, in the hands of others: Triton's client, `NumPy`, and schemathesis,
+//! which sends what the function's own `OpenAPI` document allows and what it does not.
 
 use mlfn_core::ProviderName;
 use mlfn_testkit::python::{Packages, output};
@@ -27,7 +27,7 @@ fn serve() -> (Server, Unpacked) {
     (server, package)
 }
 
-/// What Triton's client and NumPy say of one row of iris.
+/// What Triton's client and `NumPy` say of one row of iris.
 fn clients_say(port: u16, features: &Json) -> Json {
     let mut command = Packages::Inference.command();
     command

@@ -71,6 +71,9 @@ pub struct Function {
     pub output: OutputSpec,
     /// A request that the function must answer: health checks and `mlfn invoke` use it.
     pub example: Option<Json>,
+    /// How requests of one moment share runs of the model; none if they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batching: Option<Batching>,
     /// What makes it run.
     pub triggers: Vec<Trigger>,
     /// What only AWS has.
@@ -109,6 +112,15 @@ pub struct OutputSpec {
     pub labels: Vec<String>,
     /// Answer with the probability of this class alone.
     pub probability: Option<String>,
+}
+
+/// How requests of one moment share runs of a model, where an instance gets several at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batching {
+    /// The most requests of one run.
+    pub max: u32,
+    /// The longest that a request waits for others, in microseconds.
+    pub wait_us: u64,
 }
 
 /// The processor that a function's instances have.

@@ -77,6 +77,7 @@ pub fn function(text: &str) -> Function {
         inputs: [].into(),
         output: OutputSpec::default(),
         example: None,
+        batching: None,
         triggers: Vec::new(),
         aws: AwsOptions::default(),
         azure: AzureOptions::default(),

@@ -88,6 +88,9 @@ pub struct ShimConfig {
     /// A model file without weights, beside `model`, in which it finds them; it is loaded instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph: Option<String>,
+    /// Requests that come at the same time may share a run of the model. None: they never do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batching: Option<Batching>,
     /// Files of the model that the package leaves out, with their sizes in bytes. On AWS, the
     /// environment says where they are ([`env::MODEL`]).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -103,6 +106,16 @@ pub struct FetchedFrom {
     pub bucket: String,
     /// The key, which holds the digest of the file: the object never changes.
     pub key: String,
+}
+
+/// How requests share runs of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batching {
+    /// The most requests of one run.
+    pub max: u32,
+    /// The longest that a request waits for others, in microseconds.
+    pub wait_us: u64,
 }
 
 /// What is known of an input tensor beyond the graph.

@@ -12,7 +12,7 @@
 //! Nothing here builds a tree of JSON values: numbers go from the text of the request straight
 //! into the vectors of tensors, and from there into the text of the answer.
 
-mod bytes;
+pub(crate) mod bytes;
 pub(crate) mod content;
 pub(crate) mod expected;
 pub(crate) mod failure;

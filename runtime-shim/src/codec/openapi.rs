@@ -181,7 +181,7 @@ fn value(element: ElementType) -> Json {
         ElementType::Uint32 => whole(0, u32::MAX.into()),
         ElementType::Uint64 => whole(0, u64::MAX),
         ElementType::Float16 => float(65_520.0),
-        ElementType::Bfloat16 => float(3.396_177_529_230_460_1e38),
+        ElementType::Bfloat16 => float(3.396_177_529_230_46e38),
         ElementType::Float32 => float(3.402_823_567_797_336_6e38),
         ElementType::Float64 => json!({ "type": "number" }),
     }

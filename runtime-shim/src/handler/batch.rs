@@ -39,19 +39,19 @@ pub(super) struct Stacking {
 }
 
 impl Stacking {
-    fn is_proven(&self) -> bool {
+    pub(super) fn is_proven(&self) -> bool {
         self.agreed.load(Ordering::Relaxed) >= ENOUGH
     }
 
-    fn agree(&self, requests: usize) {
+    pub(super) fn agree(&self, requests: usize) {
         self.agreed.fetch_add(requests, Ordering::Relaxed);
     }
 
-    fn is_refuted(&self) -> bool {
+    pub(super) fn is_refuted(&self) -> bool {
         self.refuted.load(Ordering::Relaxed)
     }
 
-    fn refute(&self) {
+    pub(super) fn refute(&self) {
         if !self.refuted.swap(true, Ordering::Relaxed) {
             let message = "stacked requests get other bits than single ones: none are stacked";
             log::write(Level::Debug, message, &[]);

@@ -22,7 +22,7 @@ impl Handler {
         if !matches!(wanted, Form::Npy | Form::Npz) {
             return self.predict(request, timings).map(Content::json);
         }
-        let values = self.run(request.inputs, timings)?;
+        let values = self.run_gathered(request.inputs, timings)?;
         let start = Instant::now();
         let content = numpy::write(wanted, &self.engine.signature().outputs, &values);
         timings.write += start.elapsed();
@@ -53,7 +53,7 @@ impl Handler {
         let request = open::request::read(body, json_length, signature);
         timings.parse += start.elapsed();
         let mut request = request?;
-        let values = self.run(std::mem::take(&mut request.inputs), timings)?;
+        let values = self.run_gathered(std::mem::take(&mut request.inputs), timings)?;
         let start = Instant::now();
         let content = open::response::write(&self.config, &request, &signature.outputs, &values);
         timings.write += start.elapsed();

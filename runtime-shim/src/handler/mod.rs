@@ -2,6 +2,7 @@
 //!
 //! - this file: one request
 //! - `batch`: many requests, in as few runs of the model as possible
+//! - `gather`: the same for requests that come one by one, at the same time
 //! - `forms`: one request in any form that there is
 
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use crate::trace::{self, Phase};
 
 mod batch;
 mod forms;
+mod gather;
 
 /// A loaded model and how to speak with it.
 pub(crate) struct Handler {
@@ -28,6 +30,8 @@ pub(crate) struct Handler {
     names: Names,
     expected: Option<Box<RawValue>>,
     stacking: batch::Stacking,
+    /// On platforms that send requests at the same time.
+    gatherer: Option<gather::Gatherer>,
 }
 
 /// Where the time of a request went.
@@ -52,7 +56,14 @@ impl Handler {
             names,
             expected,
             stacking: batch::Stacking::default(),
+            gatherer: None,
         }
+    }
+
+    /// Runs requests together that come at the same time, if the configuration wants it so.
+    pub(crate) fn gathering(mut self) -> Self {
+        self.gatherer = self.config.batching.as_ref().map(gather::Gatherer::new);
+        self
     }
 
     /// What the model expects, as JSON for failures.
@@ -86,8 +97,24 @@ impl Handler {
     }
 
     fn predict(&self, request: Request, timings: &mut Timings) -> Result<Vec<u8>, Failure> {
-        let values = self.run(request.inputs, timings)?;
+        let values = self.run_gathered(request.inputs, timings)?;
         self.write(&values, request.rows, timings)
+    }
+
+    /// Runs the model, for other requests of this moment too.
+    fn run_gathered(
+        &self,
+        inputs: Vec<Tensor>,
+        timings: &mut Timings,
+    ) -> Result<Vec<Value>, Failure> {
+        let Some(gatherer) = &self.gatherer else {
+            return self.run(inputs, timings);
+        };
+        let start = Instant::now();
+        let values = gatherer.run(&*self.engine, &self.stacking, inputs);
+        timings.run += start.elapsed();
+        trace::mark(Phase::FirstRun);
+        values
     }
 
     fn run(&self, inputs: Vec<Tensor>, timings: &mut Timings) -> Result<Vec<Value>, Failure> {

@@ -39,6 +39,7 @@ pub(crate) fn config() -> ShimConfig {
         }],
         schedules: BTreeMap::new(),
         graph: None,
+        batching: None,
         fetched: BTreeMap::new(),
     }
 }

@@ -103,6 +103,7 @@ async fn start(environment: &Environment) -> Result<Arc<Service>, Failure> {
     let package = model::settle(package).await?;
     let terms = Terms {
         keeps_time: false,
+        at_once: false,
         refuse: function_error,
     };
     let service = Service::start(package, environment.threads(), terms);

@@ -70,6 +70,8 @@ pub(crate) struct Terms {
     /// Whether a request that takes too long is answered here. Otherwise the platform ends it, and
     /// the process with it.
     pub(crate) keeps_time: bool,
+    /// Whether requests come at the same time.
+    pub(crate) at_once: bool,
     /// The form of a failure.
     pub(crate) refuse: fn(Failure) -> Reply,
 }
@@ -78,6 +80,7 @@ impl Terms {
     /// Of platforms that pass HTTP on.
     pub(crate) const HTTP: Self = Self {
         keeps_time: true,
+        at_once: true,
         refuse: refused,
     };
 }
@@ -141,6 +144,7 @@ impl Service {
         tokio::spawn(async move {
             let loaded = main_thread::run(move || load(package, threads)).await;
             sender.send_replace(match loaded {
+                Some(Ok(handler)) if terms.at_once => Model::Ready(Arc::new(handler.gathering())),
                 Some(Ok(handler)) => Model::Ready(Arc::new(handler)),
                 Some(Err(failure)) => Model::Failed(failure),
                 None => Model::Failed(died()),

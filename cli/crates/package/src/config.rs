@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mlfn_core::{Function, PackageSpec, Service, Trigger};
 use mlfn_model::Model;
-use mlfn_shim_contract::{CONFIG_FORMAT, InputConfig, OutputConfig, Route, ShimConfig};
+use mlfn_shim_contract::{Batching, CONFIG_FORMAT, InputConfig, OutputConfig, Route, ShimConfig};
 
 use crate::check::tensor_name;
 use crate::layout::library_path;
@@ -38,6 +38,10 @@ pub(crate) fn compile(
         routes: routes(function),
         schedules: spec.schedules.clone(),
         graph: None,
+        batching: function.batching.map(|batching| Batching {
+            max: batching.max,
+            wait_us: batching.wait_us,
+        }),
         fetched: BTreeMap::new(),
     }
 }

@@ -71,6 +71,7 @@ impl Package {
             }],
             schedules: BTreeMap::new(),
             graph: None,
+            batching: None,
             fetched: BTreeMap::new(),
         };
         Self { model, config }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
-use mlfn_core::{Architecture, FieldPath, Function, InputSpec, Memory, OutputSpec, Seconds};
+use mlfn_core::{
+    Architecture, Batching, FieldPath, Function, InputSpec, Memory, OutputSpec, Seconds,
+};
 use serde_json::Value as Json;
 
 use super::{Defaults, Located, options, triggers, values};
@@ -18,6 +20,8 @@ const EMPTY_NAME: Code = Code::new("empty-name", "a name is empty");
 
 const DEFAULT_MEMORY: Memory = Memory::mib(512);
 const DEFAULT_TIMEOUT: Seconds = Seconds::new(30);
+const DEFAULT_BATCH: u32 = 32;
+const DEFAULT_WAIT_US: u64 = 2_000;
 
 /// A function; none if its name or path is missing or wrong.
 pub(super) fn function(
@@ -58,6 +62,8 @@ pub(super) fn function(
         .or(defaults.architecture);
     let inputs = inputs(written.input.as_ref(), &at.key("input"), problems);
     let output = output(written.output.as_ref(), &at.key("output"), problems);
+    let batching = written.batching.as_ref();
+    let batching = batching.map(|written| self::batching(written, &at.key("batching"), problems));
     let triggers = written.triggers.as_deref().unwrap_or_default();
     let (triggers_at, triggers) = triggers::triggers(triggers, &at.key("triggers"), problems);
     let function = Function {
@@ -73,6 +79,7 @@ pub(super) fn function(
         inputs,
         output,
         example: written.example.clone().map(Json::Object),
+        batching,
         triggers,
     };
     Some(Located {
@@ -80,6 +87,14 @@ pub(super) fn function(
         function,
         triggers: triggers_at,
     })
+}
+
+fn batching(written: &v1::Batching, at: &FieldPath, problems: &mut Problems) -> Batching {
+    let wait = values::microseconds(written.wait.as_ref(), &at.key("wait"), problems);
+    Batching {
+        max: written.max.unwrap_or(DEFAULT_BATCH),
+        wait_us: wait.unwrap_or(DEFAULT_WAIT_US),
+    }
 }
 
 /// Whether the file exists is a question for later; here it must be possible.

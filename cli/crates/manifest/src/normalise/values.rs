@@ -122,6 +122,32 @@ pub(super) fn seconds(
     }
 }
 
+/// A short time, of a second at most.
+pub(super) fn microseconds(
+    written: Option<&v1::Quantity>,
+    at: &FieldPath,
+    problems: &mut Problems,
+) -> Option<u64> {
+    let text = written?.0.trim();
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[number.len()..] {
+        "us" => Some(1),
+        "ms" => Some(1_000),
+        "s" => Some(1_000_000),
+        _ => None,
+    };
+    let number: Option<u64> = number.trim().parse().ok();
+    let time = number
+        .zip(unit)
+        .and_then(|(number, unit)| number.checked_mul(unit));
+    let time = time.filter(|time| *time <= 1_000_000);
+    if time.is_none() {
+        let detail = format!("`{text}` is not a whole number of `us` or `ms`, up to a second");
+        problems.push(BAD_TIME.error(at, detail).help("write for example `2ms`"));
+    }
+    time
+}
+
 pub(super) fn architecture(written: v1::Architecture) -> Architecture {
     match written {
         v1::Architecture::X86_64 => Architecture::X86_64,

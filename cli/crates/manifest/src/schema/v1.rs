@@ -192,6 +192,8 @@ pub(crate) struct ModelOptions {
     pub(crate) output: Option<Output>,
     /// A request that the model must answer: for `mlfn invoke` and health checks. Example: `example: { features: [5.1, 3.5] }`
     pub(crate) example: Option<Map<String, Json>>,
+    /// Requests of one moment share a run of the model, where an instance gets several. Example: `batching: { max: 32, wait: 2ms }`
+    pub(crate) batching: Option<Batching>,
     /// What makes the model run. Example: `triggers: [{ http: POST /predict }]`
     pub(crate) triggers: Option<Vec<Trigger>>,
     /// What only AWS has. Example: `aws: { ephemeral_storage: 1GB }`
@@ -208,6 +210,17 @@ pub(crate) struct ModelOptions {
 pub(crate) struct Input {
     /// Names of the features, in the order of the model. Example: `names: [width, height]`
     pub(crate) names: Option<Vec<Scalar>>,
+}
+
+/// How requests of one moment share a run of the model.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Batching {
+    /// The most requests of one run; 32 if it is not given. Example: `max: 32`
+    #[schemars(range(min = 2, max = 64))]
+    pub(crate) max: Option<u32>,
+    /// The longest that a request waits for others; 2ms if it is not given. Example: `wait: 2ms`
+    pub(crate) wait: Option<Quantity>,
 }
 
 /// How the model's outputs become an answer.

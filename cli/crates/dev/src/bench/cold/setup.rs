@@ -172,6 +172,7 @@ fn config() -> ShimConfig {
         routes: Vec::new(),
         schedules: BTreeMap::default(),
         graph: None,
+        batching: None,
         fetched: BTreeMap::new(),
     }
 }

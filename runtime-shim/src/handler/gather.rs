@@ -1,0 +1,231 @@
+//! Requests that come at the same time, from several threads, in one run of the model.
+//!
+//! Nobody waits for company who is alone: a request is run at once if no other one is running and
+//! no more are expected than are there. As many are expected as the last run had.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use mlfn_shim_contract::Batching;
+
+use super::batch::Stacking;
+use crate::codec::failure::{Code, Failure};
+use crate::codec::request::{Request, Rows};
+use crate::codec::stack;
+use crate::engine::Engine;
+use crate::tensor::{Data, Tensor, Value};
+
+/// The outputs of one request.
+type Outputs = Result<Vec<Value>, Failure>;
+
+/// Where requests meet.
+#[derive(Debug)]
+pub(super) struct Gatherer {
+    /// The most requests of one run.
+    most: usize,
+    /// The longest that a request waits for others.
+    wait: Duration,
+    group: Mutex<Group>,
+    /// A group is complete, or a run has ended.
+    changed: Condvar,
+}
+
+/// Those who wait for the same run.
+#[derive(Debug)]
+struct Group {
+    waiting: Vec<Waiting>,
+    /// How many groups there were before.
+    number: usize,
+    /// Runs that have not ended.
+    running: usize,
+    /// Requests of the last run.
+    expected: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    request: Request,
+    answer: mpsc::Sender<Outputs>,
+}
+
+impl Gatherer {
+    /// With these bounds.
+    pub(super) fn new(batching: &Batching) -> Self {
+        Self {
+            most: batching.max.try_into().unwrap_or(1),
+            wait: Duration::from_micros(batching.wait_us),
+            group: Mutex::new(Group {
+                waiting: Vec::new(),
+                number: 0,
+                running: 0,
+                expected: 1,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Runs the model for one request, together with others if there are such.
+    pub(super) fn run(
+        &self,
+        engine: &dyn Engine,
+        stacking: &Stacking,
+        inputs: Vec<Tensor>,
+    ) -> Outputs {
+        let request = Request {
+            inputs,
+            rows: Rows::Whole,
+        };
+        if stacking.is_refuted() || stack::form(engine.signature(), &request).is_none() {
+            return engine.run(request.inputs).map_err(Failure::from);
+        }
+        let (answer, answered) = mpsc::channel();
+        if let Some(group) = self.join(Waiting { request, answer }) {
+            let _run = Running(self);
+            answer_all(engine, stacking, group);
+        }
+        // Whoever ran the group has panicked if there is none.
+        let lost = |_| Failure::new(Code::Internal, "an internal error; the log has the details");
+        answered.recv().unwrap_or_else(|error| Err(lost(error)))
+    }
+
+    /// Waits for others. The group, for the one who has to run it.
+    fn join(&self, one: Waiting) -> Option<Vec<Waiting>> {
+        let mut group = self.lock();
+        group.waiting.push(one);
+        if group.waiting.len() >= self.most {
+            return Some(self.close(group));
+        }
+        if group.waiting.len() > 1 {
+            // The first one looks whether all are there.
+            self.changed.notify_all();
+            return None;
+        }
+        let own = group.number;
+        let is_open = |group: &mut Group| {
+            let is_early = group.running > 0 || group.waiting.len() < group.expected;
+            group.number == own && is_early
+        };
+        let waited = self.changed.wait_timeout_while(group, self.wait, is_open);
+        let (group, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        (group.number == own).then(|| self.close(group))
+    }
+
+    fn close(&self, mut group: MutexGuard<'_, Group>) -> Vec<Waiting> {
+        let all = std::mem::take(&mut group.waiting);
+        group.number += 1;
+        group.running += 1;
+        group.expected = all.len();
+        drop(group);
+        self.changed.notify_all();
+        all
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Group> {
+        self.group.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A run, until it ends, in whichever way.
+struct Running<'a>(&'a Gatherer);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.lock().running -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+/// Answers those who wait, each form of requests by a run of its own.
+fn answer_all(engine: &dyn Engine, stacking: &Stacking, group: Vec<Waiting>) {
+    let mut forms: BTreeMap<_, (Vec<Request>, Vec<mpsc::Sender<Outputs>>)> = BTreeMap::new();
+    for Waiting { request, answer } in group {
+        let form = stack::form(engine.signature(), &request);
+        let (requests, answers) = forms.entry(form).or_default();
+        requests.push(request);
+        answers.push(answer);
+    }
+    for (requests, answers) in forms.into_values() {
+        let outputs = together(engine, stacking, requests);
+        for (answer, outputs) in answers.into_iter().zip(outputs) {
+            // Who hung up needs none.
+            let _ = answer.send(outputs);
+        }
+    }
+}
+
+/// The outputs of requests of one form. As long as it is not proven that company changes no bit,
+/// those of single runs.
+fn together(engine: &dyn Engine, stacking: &Stacking, requests: Vec<Request>) -> Vec<Outputs> {
+    let differ = requests.windows(2).any(|pair| pair[0] != pair[1]);
+    if requests.len() < 2 || stacking.is_refuted() || !(stacking.is_proven() || differ) {
+        return alone(engine, requests);
+    }
+    let inputs = stack::stack(&requests);
+    let values = inputs.and_then(|inputs| engine.run(inputs).ok());
+    let stacked = values.map(|values| stack::split(&values, &requests));
+    match stacked {
+        Some(Some(parts)) if stacking.is_proven() => parts.into_iter().map(Ok).collect(),
+        Some(Some(parts)) => {
+            let alone = alone(engine, requests);
+            let pairs = alone.iter().zip(&parts);
+            if pairs.into_iter().all(|(one, part)| same_bits(one, part)) {
+                stacking.agree(alone.len());
+            } else {
+                stacking.refute();
+            }
+            alone
+        }
+        Some(None) => {
+            stacking.refute();
+            alone(engine, requests)
+        }
+        // One of them made the run fail, and it is to be found out which.
+        None => alone(engine, requests),
+    }
+}
+
+fn alone(engine: &dyn Engine, requests: Vec<Request>) -> Vec<Outputs> {
+    let requests = requests.into_iter();
+    let outputs = requests.map(|request| engine.run(request.inputs).map_err(Failure::from));
+    outputs.collect()
+}
+
+fn same_bits(one: &Outputs, part: &[Value]) -> bool {
+    one.as_ref().is_ok_and(|values| {
+        let pairs = values.iter().zip(part);
+        values.len() == part.len() && pairs.into_iter().all(|(one, other)| same(one, other))
+    })
+}
+
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Tensor(one), Value::Tensor(other)) => {
+            one.shape == other.shape && same_data(&one.data, &other.data)
+        }
+        (Value::Sequence(one), Value::Sequence(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (
+            Value::Map { keys, values },
+            Value::Map {
+                keys: others,
+                values: other,
+            },
+        ) => same_data(keys, others) && same_data(values, other),
+        _ => false,
+    }
+}
+
+/// Numbers that are none are not equal to themselves, but their bits are.
+fn same_data(one: &Data, other: &Data) -> bool {
+    let bytes = |data: &Data| {
+        let mut bytes = Vec::new();
+        crate::codec::bytes::write(data, &mut bytes);
+        bytes
+    };
+    one.element() == other.element() && bytes(one) == bytes(other)
+}
+
+#[cfg(test)]
+mod tests;
