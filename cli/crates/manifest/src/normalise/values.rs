@@ -178,6 +178,10 @@ pub(super) fn environment(
     environment
 }
 
+/// The names of mlfn that are there for users: how much a function logs (`error`, `warn`, `info` or
+/// `debug`), and whether it tells where the time of its start goes.
+const FOR_USERS: [&str; 2] = ["MLFN_LOG", "MLFN_TRACE_COLD"];
+
 /// POSIX.1-2017, section 8.1, in the wider form that shells and clouds accept.
 fn check_variable_name(name: &str, at: &FieldPath, problems: &mut Problems) {
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
@@ -193,9 +197,11 @@ fn check_variable_name(name: &str, at: &FieldPath, problems: &mut Problems) {
         } else {
             problem.help("write for example `MODE`")
         }));
-    } else if name.starts_with("MLFN_") {
+    } else if name.starts_with("MLFN_") && !FOR_USERS.contains(&name) {
         let detail = format!("`{name}` starts with `MLFN_`, as everything does that mlfn sets");
-        let problem = RESERVED.error(at, detail).help("choose another name");
+        let [log, trace] = FOR_USERS;
+        let help = format!("choose another name; `{log}` and `{trace}` may be set");
+        let problem = RESERVED.error(at, detail).help(help);
         problems.push(Problem::of_key(problem));
     }
 }
