@@ -137,10 +137,26 @@ pub(crate) fn check(
 ) -> anyhow::Result<Option<Checked>> {
     let verdict = judge(settings)?;
     report.problems(verdict.problems())?;
+    Ok(checked(verdict, settings))
+}
+
+/// As [`check`], for what is deployed already: what may be wrong with it was said then.
+pub(crate) fn check_again(
+    settings: &ManifestSettings,
+    report: &dyn Report,
+) -> anyhow::Result<Option<Checked>> {
+    let verdict = judge(settings)?;
     if !verdict.is_valid() {
-        return Ok(None);
+        report.problems(verdict.problems())?;
     }
-    Ok(verdict.service.map(|service| Checked {
+    Ok(checked(verdict, settings))
+}
+
+fn checked(verdict: Verdict, settings: &ManifestSettings) -> Option<Checked> {
+    if !verdict.is_valid() {
+        return None;
+    }
+    verdict.service.map(|service| Checked {
         provider: registry::provider(service.provider),
         local: verdict.local,
         state: verdict.state,
@@ -149,7 +165,7 @@ pub(crate) fn check(
         service,
         source: verdict.source,
         folder: verdict.folder,
-    }))
+    })
 }
 
 /// The function of that name, or the only one.

@@ -85,7 +85,7 @@ async fn saved(
 ) -> anyhow::Result<ExitStatus> {
     report.begin()?;
     let plan = read(path)?;
-    let Some(checked) = pipeline::check(&settings.manifest, report)? else {
+    let Some(checked) = pipeline::check_again(&settings.manifest, report)? else {
         return Ok(ExitStatus::InvalidManifest);
     };
     let environment = settings.manifest.environment;

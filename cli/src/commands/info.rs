@@ -20,7 +20,7 @@ pub(crate) async fn info(
     report: &dyn Report,
 ) -> anyhow::Result<ExitStatus> {
     let environment = settings.manifest.environment;
-    let Some(checked) = pipeline::check(&settings.manifest, report)? else {
+    let Some(checked) = pipeline::check_again(&settings.manifest, report)? else {
         return Ok(ExitStatus::InvalidManifest);
     };
     let bench = Bench::connect(checked, environment, Duration::ZERO).await?;

@@ -24,7 +24,7 @@ pub(crate) async fn logs(
     settings: LogsSettings,
     report: &dyn Report,
 ) -> anyhow::Result<ExitStatus> {
-    let Some(checked) = pipeline::check(&settings.manifest, report)? else {
+    let Some(checked) = pipeline::check_again(&settings.manifest, report)? else {
         return Ok(ExitStatus::InvalidManifest);
     };
     let source = Source::of(&checked, &settings).await?;

@@ -31,7 +31,7 @@ pub(crate) async fn remove(
         return Err(CommandError::usage(message).hint(hint).into());
     }
     report.begin()?;
-    let Some(checked) = pipeline::check(&settings.manifest, &*report)? else {
+    let Some(checked) = pipeline::check_again(&settings.manifest, &*report)? else {
         return Ok(ExitStatus::InvalidManifest);
     };
     let environment = settings.manifest.environment;

@@ -17,7 +17,7 @@ pub(crate) async fn rollback(
     stop: &Stop,
 ) -> anyhow::Result<ExitStatus> {
     report.begin()?;
-    let Some(checked) = pipeline::check(&settings.manifest, report)? else {
+    let Some(checked) = pipeline::check_again(&settings.manifest, report)? else {
         return Ok(ExitStatus::InvalidManifest);
     };
     let environment = settings.manifest.environment;

@@ -20,7 +20,7 @@ pub(crate) async fn state(
     report: &dyn Report,
     printer: Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let Some(checked) = pipeline::check(&settings.manifest, report)? else {
+    let Some(checked) = pipeline::check_again(&settings.manifest, report)? else {
         return Ok(ExitStatus::InvalidManifest);
     };
     let store = state_place::store(&checked).await?;

@@ -15,7 +15,7 @@ pub(crate) async fn topic(
     report: &dyn Report,
     printer: Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let Some(checked) = pipeline::check(&settings.manifest, report)? else {
+    let Some(checked) = pipeline::check_again(&settings.manifest, report)? else {
         return Ok(ExitStatus::InvalidManifest);
     };
     let client = events::client(&checked, settings.url.as_deref()).await?;

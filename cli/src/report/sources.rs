@@ -104,7 +104,8 @@ impl LocalPlace {
                 let prefix = storage.prefix.as_deref().unwrap_or_default();
                 let inside = prefix.rsplit_once('/').map_or("", |(folders, _)| folders);
                 let bucket = self.folder.join("buckets").join(&storage.bucket);
-                let folder = format!("{}/", bucket.join(inside).display());
+                // With the slash at its end that says that it is a folder.
+                let folder = bucket.join(inside).join("").display().to_string();
                 let suffix = storage.suffix.as_deref().unwrap_or_default();
                 let there = quoted(&folder);
                 // The bucket is there; a folder in it appears with its first file.

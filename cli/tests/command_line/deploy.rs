@@ -391,6 +391,22 @@ fn whoever_waits_for_a_lock_says_for_whom() {
 }
 
 #[test]
+fn what_may_be_wrong_is_said_when_it_is_deployed_and_not_each_time_after() {
+    let project = Project::iris();
+    project.replace("http: POST /predict", "http: { path: /predict, auth: iam }");
+    for (words, is_said) in [
+        ("plan", true),
+        ("deploy", true),
+        ("info", false),
+        ("logs", false),
+    ] {
+        let run = project.expect(words, 0);
+        let found = run.stderr.contains("auth-not-checked");
+        assert_eq!(found, is_said, "{words}: {}", run.stderr);
+    }
+}
+
+#[test]
 fn where_to_put_what_functions_read_is_said() {
     let project = Project::iris();
     project.replace(
@@ -402,6 +418,10 @@ fn where_to_put_what_functions_read_is_said() {
     let said = format!("mkdir -p {folder}in/ && cp FILE.json {folder}in/");
     assert!(run.stdout.contains(&said), "{}", run.stdout);
     assert!(project.folder().join(folder).is_dir());
+    project.replace("prefix: in/, ", "");
+    let run = project.expect("info", 0);
+    let said = format!("  cp FILE.json {folder}\n");
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
     project.expect("remove --yes", 0);
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn invoke(
     // Reading from stdin would keep Ctrl-C from being seen, so another thread does it.
     let prepare = move || {
         // Stdout belongs to the function's answer, whatever the format of other results.
-        let Some(checked) = pipeline::check(&settings.manifest, &Human::new(printer))? else {
+        let Some(checked) = pipeline::check_again(&settings.manifest, &Human::new(printer))? else {
             return Ok(None);
         };
         let function = pipeline::function(&checked.service, settings.function.as_deref())?.clone();
