@@ -13,7 +13,7 @@ use super::place::repository;
 /// No call takes longer.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// A client of AWS Lambda. Ends with this.
+/// A client of AWS. Ends with this.
 pub(crate) struct Boto3 {
     _child: Child,
     calls: ChildStdin,
@@ -41,9 +41,14 @@ impl Boto3 {
         }
     }
 
-    /// Calls a method, and returns what it returns or raises.
+    /// Calls a method of AWS Lambda, and returns what it returns or raises.
     pub(crate) async fn call(&mut self, method: &str, arguments: Json) -> Json {
-        let call = json!({ "call": method, "arguments": arguments });
+        self.ask("lambda", method, arguments).await
+    }
+
+    /// Calls a method of any service.
+    pub(crate) async fn ask(&mut self, service: &str, method: &str, arguments: Json) -> Json {
+        let call = json!({ "service": service, "call": method, "arguments": arguments });
         let call = format!("{call}\n");
         let exchange = async {
             self.calls.write_all(call.as_bytes()).await.expect("sends");

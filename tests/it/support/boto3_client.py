@@ -1,12 +1,13 @@
-"""Calls AWS Lambda at a URL with boto3: one JSON call a line in, one JSON answer a line out.
+"""Calls AWS at a URL with boto3: one JSON call a line in, one JSON answer a line out.
 
 usage: boto3_client.py URL
-call: {"call": "invoke", "arguments": {"FunctionName": ...}}
+call: {"service": "lambda", "call": "invoke", "arguments": {"FunctionName": ...}}
 answer: what boto3 returns, streams read and bytes as text, or {"error": code, ...}
 """
 
 import base64
 import datetime
+import functools
 import json
 import sys
 
@@ -49,17 +50,22 @@ def answer(client, call):
         }
 
 
-def main():
-    client = boto3.client(
-        "lambda",
+@functools.cache
+def client(service):
+    return boto3.client(
+        service,
         endpoint_url=sys.argv[1],
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
         config=Config(retries={"total_max_attempts": 1}),
     )
+
+
+def main():
     for line in sys.stdin:
-        print(json.dumps(answer(client, json.loads(line))), flush=True)
+        call = json.loads(line)
+        print(json.dumps(answer(client(call["service"]), call)), flush=True)
 
 
 if __name__ == "__main__":

@@ -66,10 +66,11 @@ fn told(event: &FilteredLogEvent) -> String {
     let time = time(event);
     // The API does not promise an id, and imitations give none.
     let (stream, text) = (event.log_stream_name(), event.message());
-    let id = event.event_id().map(str::to_owned).unwrap_or_else(|| {
-        let line = [stream.unwrap_or_default(), text.unwrap_or_default()].join("\n");
-        Digest::of(line.as_bytes()).short().to_owned()
-    });
+    let line = || [stream.unwrap_or_default(), text.unwrap_or_default()].join("\n");
+    let id = event.event_id().map_or_else(
+        || Digest::of(line().as_bytes()).short().to_owned(),
+        str::to_owned,
+    );
     format!("{time:020} {id}")
 }
 

@@ -1,0 +1,126 @@
+//! mlfn on AWS, as ministack makes it: the real binary deploys there, and ministack runs what was
+//! deployed. What AWS has is read back by boto3.
+//!
+//! - `examples`: the whole life of every example, and the calls that it takes
+//! - `policy`: what whoever deploys must be allowed
+//! - `triggers`: what comes from each source reaches its model, and what comes of it
+//!
+//! What ministack does not do: it never shares traffic between versions, knows no tokens of users
+//! whose issuer is not on the internet, and does not refuse a mapping, a route or a stage that is
+//! there already (`providers/aws/tests/answers` replays those refusals).
+
+mod examples;
+mod policy;
+mod triggers;
+
+use mlfn_testkit::proxy::{Call, Proxy};
+use mlfn_testkit::servers::Ministack;
+use serde_json::{Value as Json, json};
+
+use crate::support::boto3::Boto3;
+use crate::support::mlfn::{Mlfn, Output, Project};
+
+/// An account, and a project that is deployed to it.
+struct Account {
+    aws: Ministack,
+    /// Between mlfn and the account.
+    proxy: Proxy,
+    boto3: Boto3,
+}
+
+impl Account {
+    async fn start() -> Self {
+        Self::with(Ministack::start).await
+    }
+
+    async fn with(start: fn() -> Ministack) -> Self {
+        let start = tokio::task::spawn_blocking(start);
+        let aws = start.await.expect("starts");
+        let proxy = Proxy::start(&aws.url());
+        let boto3 = Boto3::at(&aws.url()).await;
+        Self { aws, proxy, boto3 }
+    }
+
+    /// `mlfn <words>`, for the owner of the account.
+    fn mlfn(&self, project: &Project, words: &[&str]) -> Mlfn {
+        let variables = self.aws.environment().into_iter();
+        let mlfn = variables.fold(project.mlfn(words), |mlfn, (name, value)| {
+            mlfn.env(name, value)
+        });
+        mlfn.env("AWS_ENDPOINT_URL", self.proxy.url())
+    }
+
+    /// What it says, and the calls that it makes.
+    #[track_caller]
+    fn run(&self, project: &Project, words: &[&str]) -> (Output, Vec<Call>) {
+        self.proxy.forget();
+        let output = self.mlfn(project, words).run().success();
+        (output, self.proxy.calls())
+    }
+
+    fn port(&self) -> u16 {
+        let url = self.aws.url();
+        let port = url.rsplit(':').next().expect("has a port");
+        port.parse().expect("is a number")
+    }
+
+    async fn ask(&mut self, service: &str, method: &str, arguments: Json) -> Json {
+        let answer = self.boto3.ask(service, method, arguments).await;
+        assert!(
+            answer.get("error").is_none(),
+            "{service}.{method}: {answer}"
+        );
+        answer
+    }
+
+    /// Everything in the account, by name.
+    async fn inventory(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        for (service, method, list, name) in LISTS {
+            let answer = self.ask(service, method, json!({})).await;
+            let items = answer[list].as_array().cloned().unwrap_or_default();
+            let named = items.iter().map(|item| item.get(name).unwrap_or(item));
+            let named = named
+                .filter_map(Json::as_str)
+                .filter(|name| !is_given(name));
+            all.extend(named.map(|name| format!("{method}: {name}")));
+        }
+        all.sort();
+        all
+    }
+}
+
+/// What is in every account of ministack.
+fn is_given(name: &str) -> bool {
+    name == "default" || name.starts_with("AWSServiceRole")
+}
+
+/// Service, method, the list in its answer, and what names an item; else the item is a name.
+const LISTS: [(&str, &str, &str, &str); 11] = [
+    ("lambda", "list_functions", "Functions", "FunctionName"),
+    (
+        "lambda",
+        "list_event_source_mappings",
+        "EventSourceMappings",
+        "EventSourceArn",
+    ),
+    ("iam", "list_roles", "Roles", "RoleName"),
+    ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+    ("sqs", "list_queues", "QueueUrls", ""),
+    ("sns", "list_topics", "Topics", "TopicArn"),
+    (
+        "sns",
+        "list_subscriptions",
+        "Subscriptions",
+        "SubscriptionArn",
+    ),
+    ("apigatewayv2", "get_apis", "Items", "Name"),
+    (
+        "scheduler",
+        "list_schedule_groups",
+        "ScheduleGroups",
+        "Name",
+    ),
+    ("scheduler", "list_schedules", "Schedules", "Name"),
+    ("s3", "list_buckets", "Buckets", "Name"),
+];
