@@ -4,6 +4,7 @@
 //! - `array`: nested arrays -> values and the shape that was found
 //! - `element`: one JSON value -> one value of a tensor
 //! - `arrays`: arrays that are no JSON -> the same
+//! - `fast`: plain numbers, and many of them
 //! - `fit`: the shape that was found -> the shape that the model takes
 
 use std::borrow::Cow;
@@ -18,11 +19,12 @@ use super::expected::inputs_text;
 use super::failure::{Code, Failure, did_you_mean, json_problem, list, shortened};
 use super::names::{FEATURES, Names};
 use crate::engine::{Dim, Input, InputKind, Signature};
-use crate::tensor::Tensor;
+use crate::tensor::{ElementType, Tensor};
 
 mod array;
 mod arrays;
 mod element;
+mod fast;
 mod fit;
 
 use array::Found;
@@ -57,6 +59,9 @@ pub(crate) fn read(body: &[u8], signature: &Signature, names: &Names) -> Result<
     if body.iter().all(u8::is_ascii_whitespace) {
         let message = format!("the request has no body; {}", inputs_text(signature));
         return Err(Failure::new(Code::EmptyBody, message));
+    }
+    if let Some(request) = fast::read(body, signature, names) {
+        return Ok(request);
     }
     let reader = Reader {
         signature,
@@ -100,6 +105,14 @@ pub(crate) fn values(
     signature: &Signature,
     index: usize,
 ) -> Result<Tensor, Failure> {
+    if let InputKind::Tensor {
+        element: ElementType::Float32,
+        ..
+    } = signature.inputs[index].kind
+        && let Some(tensor) = fast::values(text.get().as_bytes())
+    {
+        return Ok(tensor);
+    }
     let names = Names::default();
     let reader = Reader {
         signature,
