@@ -3,7 +3,7 @@
 //! - `examples`: every example on every platform, against scikit-learn's answers
 //! - `lambda`, `google`, `azure`: packages in the hands of the vendors' own programs
 //! - `aws`: deployed to AWS, as ministack makes it
-//! - `boto3`: the local cloud in the hands of AWS's own client
+//! - `boto3`, `doors`: the local cloud in the hands of AWS's own client
 //! - `packages`: the same bytes everywhere
 //! - `protocol`: what a function answers, in the hands of Triton's client, `NumPy` and schemathesis
 //! - `queues`: from `mlfn queue send` to the model
@@ -22,6 +22,7 @@ mod azure;
 mod boto3;
 mod cache;
 mod conventions;
+mod doors;
 mod examples;
 mod google;
 mod lambda;

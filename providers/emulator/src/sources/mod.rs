@@ -52,7 +52,7 @@ impl Sources {
     /// With these messages, and without anything that fires until there is a record.
     pub(crate) fn new(surroundings: &Surroundings, messages: MessageStore) -> Self {
         let queues = Queues::new(surroundings.clone(), messages);
-        let topics = Topics::new(surroundings.clone());
+        let topics = Topics::new(surroundings.clone(), Arc::clone(&queues));
         let buckets = Buckets::new(surroundings.clone());
         let streams = Streams::new(surroundings.clone(), Arc::clone(&queues));
         let all: Vec<Box<dyn Source>> = vec![

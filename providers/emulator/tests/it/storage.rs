@@ -285,10 +285,14 @@ async fn what_cannot_be_done_is_refused_as_s3_does() {
         "InvalidArgument",
     );
     check_error(
-        &call(&local, "POST", "/results/a?uploads", "").await,
+        &call(&local, "PUT", "/results/a?tagging", "").await,
         501,
         "NotImplemented",
     );
+    for upload in ["", "0123", "../x"] {
+        let path = format!("/results/a?partNumber=1&uploadId={upload}");
+        check_error(&call(&local, "PUT", &path, "x").await, 404, "NoSuchUpload");
+    }
     let range = [SIGNED, ("range", "bytes=2-3")];
     call(&local, "PUT", "/results/a", "x").await;
     let part = local.http(request("GET", "/results/a", &range, "")).await;

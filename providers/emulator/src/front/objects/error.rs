@@ -47,9 +47,8 @@ impl ApiError {
 
     pub(super) fn unknown(method: &Method, query: &str) -> Self {
         let message = format!(
-            "{method} with `{query}` is not a call that the local twin knows; it reads, writes, lists \
-             (ListObjectsV2) and removes objects, one at a time and each at once. Larger files can be \
-             copied into the bucket's folder"
+            "{method} with `{query}` is not a call that the local twin knows; it reads, writes, lists, \
+             copies and removes objects, at once or in parts"
         );
         Self::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message)
     }
@@ -71,11 +70,11 @@ impl ApiError {
     }
 
     pub(super) fn bad_token() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "InvalidArgument",
-            "`max-keys` is no number",
-        )
+        Self::invalid("`max-keys` is no number")
+    }
+
+    pub(super) fn invalid(why: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidArgument", why)
     }
 
     /// As XML.
@@ -95,6 +94,8 @@ impl From<BucketError> for ApiError {
         let message = error.to_string();
         match error {
             BucketError::Missing => Self::new(StatusCode::NOT_FOUND, "NoSuchKey", message),
+            BucketError::NoUpload => Self::new(StatusCode::NOT_FOUND, "NoSuchUpload", message),
+            BucketError::NoPart(_) => Self::new(StatusCode::BAD_REQUEST, "InvalidPart", message),
             BucketError::Unnameable(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "InvalidArgument", message)
             }

@@ -9,10 +9,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use super::error::ApiError;
 use crate::identifiers::iso;
 use crate::platform::ACCOUNT;
-use crate::sources::storage::bucket::Bucket;
+use crate::sources::storage::bucket::{Bucket, ObjectInfo};
 
-const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+pub(super) const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+pub(super) const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
 /// The most keys of one answer.
 const MAX_KEYS: usize = 1000;
@@ -65,7 +65,27 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// `ListObjectsV2`. The token for what follows is the last name of the list.
+/// `CopyObject`.
+pub(super) fn copied(info: &ObjectInfo) -> String {
+    let (modified, tag) = (modified(info), &info.tag);
+    format!(
+        "{HEAD}<CopyObjectResult xmlns=\"{NAMESPACE}\"><LastModified>{modified}</LastModified>\
+         <ETag>&quot;{tag}&quot;</ETag></CopyObjectResult>"
+    )
+}
+
+/// `DeleteObjects`.
+pub(super) fn removed(keys: &[String]) -> String {
+    let keys = keys.iter().map(|key| {
+        let key = escaped(key);
+        format!("<Deleted><Key>{key}</Key></Deleted>")
+    });
+    let keys: String = keys.collect();
+    format!("{HEAD}<DeleteResult xmlns=\"{NAMESPACE}\">{keys}</DeleteResult>")
+}
+
+/// `ListObjectsV2`, and `ListObjects` in which some elements have other names. The token for what
+/// follows is the last name of the list.
 pub(super) fn objects(
     (name, bucket): (&str, &Bucket),
     keys: &[String],
@@ -73,7 +93,12 @@ pub(super) fn objects(
 ) -> Result<String, ApiError> {
     let text = |name: &str| query(name).unwrap_or_default();
     let (prefix, delimiter) = (text("prefix"), text("delimiter"));
-    let after = query("continuation-token").unwrap_or_else(|| text("start-after"));
+    let is_second = query("list-type").is_some();
+    let after = if is_second {
+        query("continuation-token").unwrap_or_else(|| text("start-after"))
+    } else {
+        text("marker")
+    };
     let most = match query("max-keys") {
         Some(most) => most.parse().map_err(|_| ApiError::bad_token())?,
         None => MAX_KEYS,
@@ -90,23 +115,30 @@ pub(super) fn objects(
     };
     let mut body = format!(
         "{HEAD}<ListBucketResult xmlns=\"{NAMESPACE}\"><Name>{name}</Name><Prefix>{}</Prefix>\
-         <Delimiter>{}</Delimiter><MaxKeys>{most}</MaxKeys><KeyCount>{}</KeyCount>\
-         <IsTruncated>{}</IsTruncated>",
+         <Delimiter>{}</Delimiter><MaxKeys>{most}</MaxKeys><IsTruncated>{}</IsTruncated>",
         encoded(&prefix),
         encoded(&delimiter),
-        shown.len(),
         shown.len() < entries.len()
     );
+    // Writing to a text cannot fail.
+    let _ = if is_second {
+        write!(body, "<KeyCount>{}</KeyCount>", shown.len())
+    } else {
+        write!(body, "<Marker>{}</Marker>", encoded(&after))
+    };
     if is_url {
         body += "<EncodingType>url</EncodingType>";
     }
     if let (true, Some(last)) = (shown.len() < entries.len(), shown.last()) {
         let token = escaped(last.name());
-        // Writing to a text cannot fail.
-        let _ = write!(
-            body,
-            "<NextContinuationToken>{token}</NextContinuationToken>"
-        );
+        let _ = if is_second {
+            write!(
+                body,
+                "<NextContinuationToken>{token}</NextContinuationToken>"
+            )
+        } else {
+            write!(body, "<NextMarker>{}</NextMarker>", encoded(last.name()))
+        };
     }
     for entry in shown {
         body += &line(bucket, entry, &encoded)?;
@@ -147,12 +179,16 @@ fn line(
         Entry::Key(key) => key,
     };
     let info = bucket.info(key)?;
-    let since = info.modified.duration_since(std::time::UNIX_EPOCH);
-    let modified = iso(since.unwrap_or_default());
-    let (key, tag, size) = (encoded(key), &info.tag, info.size);
+    let (modified, key) = (modified(&info), encoded(key));
+    let (tag, size) = (&info.tag, info.size);
     Ok(format!(
         "<Contents><Key>{key}</Key><LastModified>{modified}</LastModified>\
          <ETag>&quot;{tag}&quot;</ETag><Size>{size}</Size>\
          <StorageClass>STANDARD</StorageClass></Contents>"
     ))
+}
+
+fn modified(info: &ObjectInfo) -> String {
+    let since = info.modified.duration_since(std::time::UNIX_EPOCH);
+    iso(since.unwrap_or_default())
 }

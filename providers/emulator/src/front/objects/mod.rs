@@ -6,8 +6,13 @@
 mod chunks;
 mod error;
 mod list;
+mod parts;
 mod range;
 
+use std::borrow::Cow;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -24,7 +29,7 @@ use super::{Reply, read, reply, set};
 use crate::Emulator;
 use crate::identifiers::{http_date, uuid};
 use crate::sources::storage::Buckets;
-use crate::sources::storage::bucket::{Bucket, ObjectInfo};
+use crate::sources::storage::bucket::{Bucket, BucketError, ObjectInfo};
 
 /// The most bytes of an object that are taken here, and not by a copy into the folder.
 const MAX_OBJECT: usize = 256 * 1024 * 1024;
@@ -36,6 +41,8 @@ pub(super) fn is_for(head: &Request<Incoming>) -> bool {
     let query = head.uri().query().unwrap_or_default();
     signed.is_some_and(|value| value.contains("/s3/aws4_request"))
         || query.contains("%2Fs3%2Faws4_request")
+        // Addresses in the older form, which boto3 still makes.
+        || (query.contains("AWSAccessKeyId=") && query.contains("Signature="))
 }
 
 pub(super) async fn answer(emulator: &Arc<Emulator>, request: Request<Incoming>) -> Reply {
@@ -87,15 +94,21 @@ impl Desk<'_> {
         if bucket.is_empty() && *method == Method::GET {
             return Ok(xml(list::buckets(&self.buckets.all())));
         }
+        if let Some(model) = self.buckets.model(bucket, &key)
+            && *method == Method::GET
+        {
+            return self.piece(&model);
+        }
         let found = self.buckets.find(bucket);
         let found = found.ok_or_else(|| ApiError::no_bucket(bucket))?;
         match (method, key.as_str()) {
             (&Method::HEAD, "") => Ok(reply(StatusCode::OK, "application/xml", "")),
             (&Method::GET, "") if self.query("location").is_some() => Ok(xml(list::location())),
-            (&Method::GET, "") if self.query("list-type").is_some() => {
+            (&Method::GET, "") if self.is_plain() => {
                 let keys = found.keys()?;
                 list::objects((bucket, &found), &keys, &|name| self.query(name)).map(xml)
             }
+            (&Method::POST, "") if self.query("delete").is_some() => remove_all(&found, body),
             (_, "") => Err(self.unknown()),
             (&Method::GET | &Method::HEAD, key) if self.is_plain() => self.get(&found, key),
             (&Method::PUT, key) if self.is_plain() => self.put(&found, key, body),
@@ -103,13 +116,16 @@ impl Desk<'_> {
                 found.remove(key)?;
                 Ok(reply(StatusCode::NO_CONTENT, "application/xml", ""))
             }
-            _ => Err(self.unknown()),
+            (_, key) => {
+                let parts = self.parts((bucket, &found), key, body);
+                parts.unwrap_or_else(|| Err(self.unknown()))
+            }
         }
     }
 
-    /// Whether this is about an object itself: parts, tags, copies and the like are not known.
+    /// Whether this is about objects themselves: tags, versions and the like are not known.
     fn is_plain(&self) -> bool {
-        const OTHERS: [&str; 7] = [
+        const OTHERS: [&str; 18] = [
             "uploads",
             "uploadId",
             "tagging",
@@ -117,9 +133,19 @@ impl Desk<'_> {
             "attributes",
             "retention",
             "versionId",
+            "versions",
+            "versioning",
+            "policy",
+            "cors",
+            "lifecycle",
+            "notification",
+            "encryption",
+            "website",
+            "logging",
+            "replication",
+            "object-lock",
         ];
         !OTHERS.iter().any(|name| self.query(name).is_some())
-            && !self.head.headers.contains_key("x-amz-copy-source")
     }
 
     fn unknown(&self) -> ApiError {
@@ -135,32 +161,72 @@ impl Desk<'_> {
             return Ok(reply);
         }
         let (info, content) = bucket.read(key)?;
-        let wanted = self.head.headers.get(RANGE);
-        let wanted = wanted.and_then(|value| range::read(value.to_str().ok()?));
-        let Some(wanted) = wanted else {
+        let Some(wanted) = self.wanted() else {
             return Ok(described(reply(StatusCode::OK, kind(key), content), &info));
         };
         let range = wanted.of(info.size).ok_or_else(ApiError::no_range)?;
-        let (start, end, size) = (range.start, range.end, info.size);
+        let told = told(&range, info.size);
         let part = content.get(range).map(<[u8]>::to_vec).unwrap_or_default();
         let part = reply(StatusCode::PARTIAL_CONTENT, kind(key), part);
         let mut reply = described(part, &info);
-        let told = format!("bytes {start}-{}/{size}", end - 1);
         put_header(&mut reply, CONTENT_RANGE, &told);
         Ok(reply)
     }
 
-    fn put(&self, bucket: &Bucket, key: &str, body: &[u8]) -> Result<Reply, ApiError> {
-        let is_chunked = chunks::are_in(&self.head.headers);
-        let tag = if is_chunked {
-            let body = chunks::joined(body).ok_or_else(ApiError::broken_chunks)?;
-            bucket.write(key, &body)?
-        } else {
-            bucket.write(key, body)?
+    /// The part of a model that is asked for, which alone is read: models are large.
+    fn piece(&self, model: &Path) -> Result<Reply, ApiError> {
+        let file = fs_err::File::open(model).map_err(BucketError::from)?;
+        let size = file.metadata().map_err(BucketError::from)?.len();
+        let wanted = self.wanted().unwrap_or(range::Wanted::From(0, None));
+        let range = wanted.of(size).ok_or_else(ApiError::no_range)?;
+        let mut part = vec![0; range.len()];
+        file.file()
+            .read_exact_at(&mut part, range.start as u64)
+            .map_err(BucketError::from)?;
+        let status = match self.wanted() {
+            Some(_) => StatusCode::PARTIAL_CONTENT,
+            None => StatusCode::OK,
         };
+        let mut reply = reply(status, "application/octet-stream", part);
+        put_header(&mut reply, ACCEPT_RANGES, "bytes");
+        put_header(&mut reply, CONTENT_RANGE, &told(&range, size));
+        Ok(reply)
+    }
+
+    /// The part of an object that the request is about, if it is not all of it.
+    fn wanted(&self) -> Option<range::Wanted> {
+        let header = self.head.headers.get(RANGE)?;
+        range::read(header.to_str().ok()?)
+    }
+
+    fn put(&self, bucket: &Bucket, key: &str, body: &[u8]) -> Result<Reply, ApiError> {
+        if let Some(source) = self.head.headers.get("x-amz-copy-source") {
+            return self.copy(bucket, key, source.to_str().unwrap_or_default());
+        }
+        let tag = bucket.write(key, &self.content(body)?)?;
         let mut reply = reply(StatusCode::OK, "application/xml", "");
         put_header(&mut reply, ETAG, &format!("\"{tag}\""));
         Ok(reply)
+    }
+
+    /// What a body comes to.
+    fn content<'b>(&self, body: &'b [u8]) -> Result<Cow<'b, [u8]>, ApiError> {
+        if !chunks::are_in(&self.head.headers) {
+            return Ok(Cow::Borrowed(body));
+        }
+        let joined = chunks::joined(body).ok_or_else(ApiError::broken_chunks)?;
+        Ok(Cow::Owned(joined))
+    }
+
+    /// `CopyObject`, from `<bucket>/<key>`.
+    fn copy(&self, bucket: &Bucket, key: &str, source: &str) -> Result<Reply, ApiError> {
+        let source = decoded(source.trim_start_matches('/'));
+        let (from, name) = source.split_once('/').unwrap_or((&source, ""));
+        let from = self.buckets.find(from);
+        let from = from.ok_or_else(|| ApiError::no_bucket(&source))?;
+        let (_, content) = from.read(name)?;
+        bucket.write(key, &content)?;
+        Ok(xml(list::copied(&bucket.info(key)?)))
     }
 
     /// A parameter, which may have no value.
@@ -171,6 +237,26 @@ impl Desk<'_> {
             (found == name).then(|| decoded(&value.replace('+', " ")))
         })
     }
+}
+
+/// For `Content-Range`.
+fn told(range: &Range<usize>, size: u64) -> String {
+    format!(
+        "bytes {}-{}/{size}",
+        range.start,
+        range.end.saturating_sub(1)
+    )
+}
+
+/// `DeleteObjects`. What is not there is removed.
+fn remove_all(bucket: &Bucket, body: &[u8]) -> Result<Reply, ApiError> {
+    let body = String::from_utf8_lossy(body);
+    let keys: Vec<String> = parts::elements(&body, "Key").collect();
+    for key in &keys {
+        bucket.remove(key)?;
+    }
+    let is_quiet = parts::elements(&body, "Quiet").any(|quiet| quiet == "true");
+    Ok(xml(list::removed(if is_quiet { &[] } else { &keys })))
 }
 
 fn decoded(text: &str) -> String {

@@ -41,6 +41,12 @@ pub(crate) enum BucketError {
     /// There is no such object.
     #[error("the specified key does not exist")]
     Missing,
+    /// There is no such upload in parts, or it has ended.
+    #[error("the specified upload does not exist")]
+    NoUpload,
+    /// An upload has no such part.
+    #[error("part {0} could not be found")]
+    NoPart(u32),
     /// A key that S3 would take.
     #[error(
         "`{0}` cannot be an object here: buckets of the local cloud are folders, so the parts of a \
@@ -122,13 +128,38 @@ impl Bucket {
             key: key.to_owned(),
             size: content.len() as u64,
             modified: file.metadata()?.modified()?,
-            tag: hex(&Md5::digest(&content)),
+            tag: tag(&content),
         };
         Ok((info, content))
     }
 
     /// Writes an object at once: nobody sees a part of it. The answer is its tag.
     pub(crate) fn write(&self, key: &str, content: &[u8]) -> Result<String, BucketError> {
+        let staged = self.staged(content)?;
+        self.place(&staged, key)?;
+        Ok(tag(content))
+    }
+
+    /// A file outside of the bucket.
+    fn staged(&self, content: &[u8]) -> io::Result<PathBuf> {
+        fs::create_dir_all(&self.staging)?;
+        let staged = self.staging.join(random_hex(16));
+        let mut file = fs::File::create_new(&staged)?;
+        file.write_all(content)?;
+        Ok(staged)
+    }
+
+    /// Makes a file from outside an object.
+    fn place(&self, staged: &Path, key: &str) -> Result<(), BucketError> {
+        let placed = self.try_place(staged, key);
+        if placed.is_err() {
+            // Nobody needs it any more.
+            let _ = fs::remove_file(staged);
+        }
+        placed
+    }
+
+    fn try_place(&self, staged: &Path, key: &str) -> Result<(), BucketError> {
         let path = self.path(key)?;
         if path.is_dir() {
             return Err(unnameable(key));
@@ -140,12 +171,60 @@ impl Bucket {
                 _ => error.into(),
             })?;
         }
-        fs::create_dir_all(&self.staging)?;
-        let staged = self.staging.join(random_hex(16));
-        let mut file = fs::File::create_new(&staged)?;
-        file.write_all(content)?;
-        fs::rename(&staged, &path)?;
-        Ok(hex(&Md5::digest(content)))
+        Ok(fs::rename(staged, path)?)
+    }
+
+    /// Begins an object that comes in parts. The answer is the id of the upload.
+    pub(crate) fn begin(&self) -> Result<String, BucketError> {
+        let upload = random_hex(16);
+        fs::create_dir_all(self.staging.join(format!("{upload}.parts")))?;
+        Ok(upload)
+    }
+
+    /// Takes a part, which may come again. The answer is its tag.
+    pub(crate) fn put_part(
+        &self,
+        upload: &str,
+        number: u32,
+        content: &[u8],
+    ) -> Result<String, BucketError> {
+        let folder = self.upload(upload)?;
+        let staged = self.staged(content)?;
+        fs::rename(staged, folder.join(number.to_string()))?;
+        Ok(tag(content))
+    }
+
+    /// Makes an object of these parts. The answer is its tag.
+    pub(crate) fn complete(
+        &self,
+        upload: &str,
+        parts: &[u32],
+        key: &str,
+    ) -> Result<String, BucketError> {
+        let folder = self.upload(upload)?;
+        let staged = self.staged(&[])?;
+        let joined = join(&folder, parts, &staged);
+        let placed = joined.and_then(|()| self.try_place(&staged, key));
+        if let Err(error) = placed {
+            // The parts stay: whoever sends them may try again.
+            let _ = fs::remove_file(staged);
+            return Err(error);
+        }
+        fs::remove_dir_all(folder)?;
+        Ok(self.info(key)?.tag)
+    }
+
+    /// Forgets the parts of an upload.
+    pub(crate) fn abort(&self, upload: &str) -> Result<(), BucketError> {
+        Ok(fs::remove_dir_all(self.upload(upload)?)?)
+    }
+
+    /// The folder with the parts of an upload.
+    fn upload(&self, upload: &str) -> Result<PathBuf, BucketError> {
+        let is_id = !upload.is_empty() && upload.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let folder = self.staging.join(format!("{upload}.parts"));
+        let found = is_id && folder.is_dir();
+        found.then_some(folder).ok_or(BucketError::NoUpload)
     }
 
     /// Removes an object, and the folders that are empty then. One that is not there is removed.
@@ -189,6 +268,25 @@ impl Bucket {
         }
         Ok(self.folder.join(key))
     }
+}
+
+/// Appends all parts to a file, in this order.
+fn join(folder: &Path, parts: &[u32], file: &Path) -> Result<(), BucketError> {
+    let mut file = fs::OpenOptions::new().append(true).open(file)?;
+    for number in parts {
+        let part = fs::File::open(folder.join(number.to_string()));
+        let mut part = part.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => BucketError::NoPart(*number),
+            _ => error.into(),
+        })?;
+        io::copy(&mut part, &mut file)?;
+    }
+    Ok(())
+}
+
+/// The entity tag of a content.
+fn tag(content: &[u8]) -> String {
+    hex(&Md5::digest(content))
 }
 
 fn unnameable(key: &str) -> BucketError {

@@ -23,8 +23,10 @@ use self::bucket::{Bucket, ObjectInfo};
 use self::watch::Watcher;
 use super::tasks::Tasks;
 use super::{Source, Surroundings};
+use crate::cloud::aws;
 use crate::cloud::record::{Record, Thing};
 use crate::identifiers;
+use crate::packages::Packages;
 use crate::platform::REGION;
 
 /// The folder of all buckets in that of the cloud.
@@ -58,6 +60,8 @@ pub(crate) struct Buckets {
 #[derive(Debug, Default)]
 struct Content {
     buckets: BTreeMap<String, Arc<Bucket>>,
+    /// The files of models that functions fetch, by bucket and key.
+    models: BTreeMap<(String, String), PathBuf>,
     /// By bucket.
     targets: BTreeMap<String, Vec<Target>>,
     region: String,
@@ -82,12 +86,14 @@ impl Buckets {
         self.content().buckets.get(name).cloned()
     }
 
-    fn content(&self) -> RwLockReadGuard<'_, Content> {
-        self.content.read().unwrap_or_else(PoisonError::into_inner)
+    /// The file of a model that functions fetch.
+    pub(crate) fn model(&self, bucket: &str, key: &str) -> Option<PathBuf> {
+        let name = (bucket.to_owned(), key.to_owned());
+        self.content().models.get(&name).cloned()
     }
 
-    fn folder(&self) -> PathBuf {
-        self.surroundings.folder().join(FOLDER)
+    fn content(&self) -> RwLockReadGuard<'_, Content> {
+        self.content.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the functions of a bucket where it is, in their logs.
@@ -139,7 +145,7 @@ pub(super) struct StorageSource(pub(super) Arc<Buckets>);
 impl Source for StorageSource {
     fn refresh(&self, record: &Record) {
         let buckets = &self.0;
-        let content = content(record, &buckets.folder());
+        let content = content(record, buckets.surroundings.folder());
         let watched = content.targets.keys();
         let watched: BTreeMap<String, String> =
             watched.map(|name| (name.clone(), name.clone())).collect();
@@ -178,7 +184,10 @@ pub(crate) fn clear(cloud: &Path) {
 }
 
 /// What the record says of buckets. Their folders are made.
-fn content(record: &Record, folder: &Path) -> Content {
+fn content(record: &Record, cloud: &Path) -> Content {
+    let folder = cloud.join(FOLDER);
+    let packages = Packages::of(cloud);
+    let models = aws::models(record).map(|(name, digest)| (name, packages.file(&digest)));
     let things = record.of_kind("aws:bucket");
     let bucket = |thing: &Thing| {
         let bucket = Bucket::new(folder.join(&thing.name), folder.join(STAGING));
@@ -196,6 +205,7 @@ fn content(record: &Record, folder: &Path) -> Content {
     }
     Content {
         buckets: things.map(bucket).collect(),
+        models: models.collect(),
         targets,
         region: record.region.as_deref().unwrap_or(REGION).to_owned(),
     }
