@@ -106,8 +106,6 @@ clients! {
     sns: aws_sdk_sns, "SNS";
     /// SQS.
     sqs: aws_sdk_sqs, "SQS";
-    /// Systems Manager.
-    ssm: aws_sdk_ssm, "SSM";
     /// STS.
     sts: aws_sdk_sts, "STS";
 }
@@ -132,12 +130,28 @@ impl Clients {
         })
     }
 
+    /// For those who make calls without a client.
+    pub(crate) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    /// Where Systems Manager is, as no client knows it here.
+    pub(crate) fn ssm_url(&self, partition: &str) -> String {
+        let region = self.config.region().map_or("", Region::as_ref);
+        let domain = match partition {
+            "aws-cn" => "amazonaws.com.cn",
+            _ => "amazonaws.com",
+        };
+        let own = || format!("https://ssm.{region}.{domain}");
+        self.other_endpoint("SSM").unwrap_or_else(own)
+    }
+
     /// Host and port that the calls of a service go to, by the prefix of its actions.
     pub(crate) fn endpoint(&self, prefix: &str) -> String {
         let mut known = SERVICES.iter();
         let id = known.find(|(name, _)| *name == prefix);
-        let id = id.map_or(prefix, |(_, id)| id);
-        if let Some(url) = self.other_endpoint(id) {
+        let id = id.map_or_else(|| prefix.to_uppercase(), |(_, id)| (*id).to_owned());
+        if let Some(url) = self.other_endpoint(&id) {
             let host = url.split_once("://").map_or(url.as_str(), |(_, host)| host);
             return host.trim_end_matches('/').to_owned();
         }

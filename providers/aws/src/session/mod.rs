@@ -19,7 +19,7 @@
 //! | `bucket` | bucket |
 //! | `notification` | bucket-notification |
 //! | `streams` (by `existing`) | kinesis-stream, dynamodb-stream |
-//! | `secrets` (by `existing`) | parameter, secret |
+//! | `secrets` (by `existing` and `ssm`) | parameter, secret |
 //!
 //! `role` is a good example. What all kinds share is in `context`, what those of S3 share is in `s3`,
 //! and what AWS's errors mean is in `errors`.
@@ -43,6 +43,7 @@ mod role;
 mod s3;
 mod schedule;
 mod secrets;
+mod ssm;
 mod streams;
 mod subscription;
 mod topic;

@@ -1,12 +1,12 @@
 //! Parameters of SSM and secrets of Secrets Manager, which exist. Their values are never read.
 
 use async_trait::async_trait;
-use aws_sdk_ssm::types::{ParameterMetadata, ParameterStringFilter};
 use mlfn_core::ProviderError;
 
 use super::context::Context;
 use super::existing::{Existing, Found};
-use crate::errors::{found, incomplete};
+use super::ssm;
+use crate::errors::found;
 
 /// `aws:parameter`.
 pub(super) struct Parameter;
@@ -34,15 +34,9 @@ impl Existing for Parameter {
 
     /// `GetParameter` would tell its value.
     async fn find(context: &Context, name: &str) -> Result<Option<Found>, ProviderError> {
-        let by_name = ParameterStringFilter::builder().key("Name").values(name);
-        let by_name = by_name.build().map_err(incomplete)?;
-        let list = context.clients.ssm().describe_parameters();
-        let list = list.parameter_filters(by_name).send().await;
-        let answer = list.map_err(context.failed("ssm:DescribeParameters", name))?;
-        let is = |parameter: &&ParameterMetadata| parameter.name() == Some(name);
-        let found = answer.parameters().iter().find(is);
         // The slash that a name begins with is no second one in the ARN.
         let path = format!("parameter/{}", name.trim_start_matches('/'));
-        Ok(found.map(|_| Found::ready(context.arn("ssm", &path))))
+        let is_there = ssm::has_parameter(context, name).await?;
+        Ok(is_there.then(|| Found::ready(context.arn("ssm", &path))))
     }
 }

@@ -184,6 +184,43 @@ async fn a_route_is_there_once_in_an_api() {
 }
 
 #[tokio::test]
+async fn a_parameter_is_looked_for_by_its_name_alone() {
+    let parameter = Subject::new(kinds::PARAMETER, "/iris/token", &json!({}));
+    let found = Answer::json(&json!({"Parameters": [{"Name": "/iris/token"}]}));
+    let aws = Aws::answering(vec![found]);
+    let read = aws.session().await.read(&parameter.address()).await;
+    let read = read.expect("reads").expect("is there");
+    let arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/iris/token";
+    assert_eq!(read.outputs["arn"], arn);
+    let [call] = &aws.heard()[..] else {
+        panic!("one call: {:?}", aws.heard())
+    };
+    let filter =
+        r#"{"ParameterFilters":[{"Key":"Name","Option":"Equals","Values":["/iris/token"]}]}"#;
+    assert_eq!((call.line.as_str(), call.body.as_str()), ("POST /", filter));
+}
+
+/// It is called without a client of AWS's.
+#[tokio::test]
+async fn systems_manager_is_understood_when_it_refuses() {
+    let parameter = Subject::new(kinds::PARAMETER, "/iris/token", &json!({}));
+    let refusal = json!({
+        "__type": "com.amazon.coral.service#AccessDeniedException",
+        "Message": "User: arn:aws:iam::1:user/ci is not authorized to perform: \
+                    ssm:DescribeParameters on resource: * because no policy allows it",
+    });
+    let aws = Aws::answering(vec![Answer::json(&refusal).with_status(400)]);
+    let error = aws.session().await.read(&parameter.address()).await;
+    let error = error.expect_err("is refused");
+    let denied = Failure::PermissionDenied {
+        action: "ssm:DescribeParameters".to_owned(),
+        resource: "*".to_owned(),
+    };
+    assert_eq!(error.failure, denied);
+    assert_eq!(error.request_id.as_deref(), Some("request-1"));
+}
+
+#[tokio::test]
 async fn credentials_that_ended_are_recognised_at_once() {
     let message = "The security token included in the request is expired";
     let expired = Answer::refusal(403, "ExpiredTokenException", message);
