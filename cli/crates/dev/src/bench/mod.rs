@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod cold;
+mod deploy;
 mod emulator;
 #[cfg(target_os = "linux")]
 mod faults;
@@ -21,6 +22,10 @@ pub(crate) struct Arguments {
     /// Put the table into `docs/benchmarks.md`, in place of the last one.
     #[arg(long)]
     write: bool,
+    /// One round with programs as they are built for tests, to see whether the benchmark works
+    /// (`deploy` only).
+    #[arg(long, conflicts_with = "write")]
+    quick: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -28,6 +33,8 @@ enum Benchmark {
     /// `mlfn` killed at every moment of what it does on this machine, and run again.
     #[cfg(target_os = "linux")]
     Faults,
+    /// Deploys to AWS, as ministack makes it, beside a script with the same calls and other tools.
+    Deploy,
     /// Requests a second and time of a request through `mlfn emulate`, beside the shim alone, AWS's
     /// own emulator and `cargo lambda watch`; and its memory over a million requests.
     Emulator,
@@ -44,6 +51,7 @@ impl Benchmark {
         match self {
             #[cfg(target_os = "linux")]
             Self::Faults => "faults",
+            Self::Deploy => "deploy",
             Self::Emulator => "emulator",
             Self::Package => "package",
             #[cfg(target_os = "linux")]
@@ -57,6 +65,7 @@ pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> anyhow::Res
     let table = match arguments.what {
         #[cfg(target_os = "linux")]
         Benchmark::Faults => faults::run()?,
+        Benchmark::Deploy => deploy::run(repository.root(), arguments.quick)?,
         Benchmark::Emulator => emulator::run()?,
         Benchmark::Package => package::run()?,
         #[cfg(target_os = "linux")]

@@ -221,11 +221,11 @@ fn model(location: &str) -> Vec<u8> {
     [number(1, 8), field(7, &graph.concat()), field(8, &opset)].concat()
 }
 
-fn text(field_number: u8, value: &str) -> Vec<u8> {
+pub(super) fn text(field_number: u8, value: &str) -> Vec<u8> {
     field(field_number, value.as_bytes())
 }
 
-fn field(field_number: u8, value: &[u8]) -> Vec<u8> {
+pub(super) fn field(field_number: u8, value: &[u8]) -> Vec<u8> {
     [
         &[field_number << 3 | 2],
         varint(value.len() as u64).as_slice(),
@@ -234,7 +234,7 @@ fn field(field_number: u8, value: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-fn number(field_number: u8, value: u64) -> Vec<u8> {
+pub(super) fn number(field_number: u8, value: u64) -> Vec<u8> {
     [&[field_number << 3], varint(value).as_slice()].concat()
 }
 
