@@ -274,7 +274,7 @@ impl Job<'_> {
     }
 
     async fn after_question(&self, plan: &Plan) -> anyhow::Result<ExitStatus> {
-        self.report.planned(plan)?;
+        self.report.planned(&named(plan, &*self.bench.session))?;
         if !plan.is_empty() && !self.agreed().await? {
             return Err(CommandError::failure("nothing was changed").into());
         }
@@ -298,7 +298,7 @@ impl Job<'_> {
     fn tell(&self, event: &Event<'_>, events: &(dyn Fn(&Event<'_>) + Send + Sync)) {
         if let Event::Planned(plan) = event {
             // What a terminal does not take is not worth stopping for.
-            let _ = self.report.planned(plan);
+            let _ = self.report.planned(&named(plan, &*self.bench.session));
         }
         events(event);
     }
@@ -326,6 +326,19 @@ impl Job<'_> {
         })?;
         Ok(status(outcome))
     }
+}
+
+/// A plan to look at, with the names that the cloud shows.
+pub(crate) fn named(plan: &Plan, session: &dyn Session) -> Plan {
+    let mut plan = plan.clone();
+    for change in &mut plan.changes {
+        let wanted = change.wanted.as_mut().map(|wanted| &mut wanted.remote_name);
+        let prior = change.prior.as_mut().map(|prior| &mut prior.remote_name);
+        for name in wanted.into_iter().chain(prior) {
+            *name = session.full_name(name);
+        }
+    }
+    plan
 }
 
 /// How the program ends after this.

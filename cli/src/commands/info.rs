@@ -26,7 +26,7 @@ pub(crate) async fn info(
     let bench = Bench::connect(checked, environment, Duration::ZERO).await?;
     let stop = Stop::default();
     let engine = bench.engine(&|_| (), stop.gently());
-    let Some(state) = engine.state().await? else {
+    let Some(mut state) = engine.state().await? else {
         return Err(nothing_deployed(&bench.checked).into());
     };
     let last = state.history.last().map(|deployment| deployment.number);
@@ -38,6 +38,9 @@ pub(crate) async fn info(
         }
         None => unfinished(&state),
     };
+    for recorded in state.resources.values_mut() {
+        recorded.remote_name = bench.session.full_name(&recorded.remote_name);
+    }
     show(&bench.checked, &state, &conditions, report)
 }
 

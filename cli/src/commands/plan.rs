@@ -53,7 +53,7 @@ pub(crate) async fn plan(
     if settings.policy {
         show_policy(bench.session.as_ref(), &plan, printer)?;
     } else {
-        report.plan(&plan)?;
+        report.plan(&deployment::named(&plan, &*bench.session))?;
     }
     if settings.detailed_exitcode && !plan.is_empty() {
         return Ok(ExitStatus::Changes);
@@ -65,7 +65,8 @@ pub(crate) async fn plan(
 fn show_policy(session: &dyn Session, plan: &Plan, printer: Printer) -> anyhow::Result<()> {
     let Some(policy) = session.policy(plan) else {
         let message = format!("there are no policies for {}", session.provider());
-        return Err(CommandError::failure(message).into());
+        let hint = "leave `--policy` out, or plan for a cloud: `--provider aws`";
+        return Err(CommandError::failure(message).hint(hint).into());
     };
     let text = serde_json::to_string_pretty(&policy)?;
     Ok(printer.data(&text)?)

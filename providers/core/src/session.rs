@@ -101,6 +101,12 @@ pub trait Session: Send + Sync {
     /// [`Unhealthy`](crate::Failure::Unhealthy).
     async fn probe(&self, call: &Call<'_>, request: &Json) -> Result<(), ProviderError>;
 
+    /// A remote name as the cloud shows it: those in plans and records may have places in them for
+    /// what is known only after connecting.
+    fn full_name(&self, remote_name: &str) -> String {
+        remote_name.to_owned()
+    }
+
     /// What the identity that deploys must be allowed, to make and carry out exactly this plan, in
     /// the cloud's own form: a policy document. None if the cloud has no such thing.
     fn policy(&self, _plan: &crate::Plan) -> Option<Json> {

@@ -225,6 +225,10 @@ impl Session for AwsSession {
         invoke::probe(&self.context, call, request).await
     }
 
+    fn full_name(&self, remote_name: &str) -> String {
+        self.context.full_name(remote_name)
+    }
+
     fn policy(&self, plan: &Plan) -> Option<Json> {
         Some(rights::policy(&self.context.identity, plan))
     }
