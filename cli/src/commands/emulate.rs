@@ -193,15 +193,25 @@ impl Server {
         observed(checked, &session, wanted).await
     }
 
-    /// What functions write is shown as it comes, in one piece: a busy one writes much.
+    /// What functions write is shown as it comes, in one piece: a busy one writes much. Of several
+    /// functions, each line says whose it is.
     fn show_logs(&mut self) {
         let printer = self.source.printer;
         if !printer.notes() {
             return;
         }
-        for reader in self.logs.values_mut() {
+        let are_several = self.logs.len() > 1;
+        for (name, reader) in &mut self.logs {
+            let label = if are_several {
+                format!("{name}  ")
+            } else {
+                String::new()
+            };
             let lines = reader.read().unwrap_or_default();
-            let lines: Vec<&str> = lines.iter().map(|line| line.text.trim_end()).collect();
+            let lines = lines
+                .iter()
+                .map(|line| label.clone() + line.text.trim_end());
+            let lines: Vec<String> = lines.collect();
             if !lines.is_empty() {
                 printer.note(&lines.join("\n"));
             }

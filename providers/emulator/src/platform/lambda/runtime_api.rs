@@ -276,7 +276,10 @@ async fn read(request: Request<Incoming>) -> Result<Option<Bytes>, Box<Response<
 }
 
 fn accepted() -> Response<Full<Bytes>> {
-    json_response(StatusCode::ACCEPTED, &json!({ "status": "OK" }))
+    json_response(
+        StatusCode::ACCEPTED,
+        Bytes::from_static(br#"{"status":"OK"}"#),
+    )
 }
 
 fn too_large() -> Response<Full<Bytes>> {
@@ -289,14 +292,12 @@ fn too_large() -> Response<Full<Bytes>> {
 }
 
 fn refusal(status: StatusCode, kind: &str, message: &str) -> Response<Full<Bytes>> {
-    json_response(
-        status,
-        &json!({ "errorType": kind, "errorMessage": message }),
-    )
+    let body = json!({ "errorType": kind, "errorMessage": message });
+    json_response(status, Bytes::from(body.to_string()))
 }
 
-fn json_response(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body.to_string()));
+fn json_response(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     let json = hyper::header::HeaderValue::from_static("application/json");
     response
