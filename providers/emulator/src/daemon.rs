@@ -257,7 +257,7 @@ pub async fn find_detached(folder: &Path) -> Option<String> {
 
 /// Answers for the local cloud in the folder of `options` until somebody tells it to stop, there
 /// has been nothing in it for a while, or `until` is over. For a process of its own, started by a
-/// [`Launcher`].
+/// [`Launcher`], which ends then: until it has, nobody else can answer for that cloud.
 pub async fn run_detached(
     options: EmulatorOptions,
     until: impl Future<Output = ()>,
@@ -286,6 +286,9 @@ pub async fn run_detached(
     // First, so that nobody finds what ends.
     let _ = fs_err::remove_file(&path);
     cloud.shut_down().await;
+    // The system gives the lock back when the process is gone: who waits for that has nothing left
+    // to wait for.
+    std::mem::forget(cloud);
     Ok(())
 }
 

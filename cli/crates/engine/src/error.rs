@@ -142,7 +142,10 @@ impl EngineError {
             Self::NoDeployment { known, .. } if known.is_empty() => {
                 "Nothing was deployed before; deploy first.".to_owned()
             }
-            Self::NoDeployment { known, .. } => format!("There are the deployments {known:?}."),
+            Self::NoDeployment { known, .. } => match known.as_slice() {
+                [only] => format!("There is only deployment {only}, the one that is there now."),
+                _ => format!("There are these: {}.", numbers(known)),
+            },
         })
     }
 
@@ -191,6 +194,11 @@ impl StateError {
             Self::Unwritable(_) => return None,
         })
     }
+}
+
+fn numbers(numbers: &[u64]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    numbers.join(", ")
 }
 
 /// One line each.
