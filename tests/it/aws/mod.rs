@@ -2,6 +2,7 @@
 //! deployed. What AWS has is read back by boto3.
 //!
 //! - `examples`: the whole life of every example, and the calls that it takes
+//! - `faults`: what is cut short is finished
 //! - `policy`: what whoever deploys must be allowed
 //! - `triggers`: what comes from each source reaches its model, and what comes of it
 //!
@@ -10,6 +11,7 @@
 //! there already (`providers/aws/tests/answers` replays those refusals).
 
 mod examples;
+mod faults;
 mod policy;
 mod triggers;
 

@@ -162,6 +162,15 @@ impl Mlfn {
         status.code()
     }
 
+    /// Runs it to its end, whose code is the answer. `started` gets its process id at once.
+    pub(crate) async fn watched(self, started: impl FnOnce(u32)) -> Option<i32> {
+        let mut child = self.command().spawn().expect("mlfn starts");
+        started(child.id().expect("runs"));
+        drop(child.stdin.take());
+        let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await;
+        output.expect("ends in time").expect("ends").status.code()
+    }
+
     /// Starts `mlfn emulate`, and waits until it serves.
     pub(crate) async fn serve(self) -> Emulation {
         let mut child = self
