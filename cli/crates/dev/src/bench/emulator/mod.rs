@@ -17,7 +17,7 @@ use self::peers::Peers;
 use super::machine::machine;
 
 /// Each competitor runs that often, in turns; the tables have medians.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 
 /// How long a run is.
 const RUN: Duration = Duration::from_secs(2);

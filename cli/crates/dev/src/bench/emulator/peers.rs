@@ -51,7 +51,7 @@ impl Peers {
     /// Builds, installs and starts.
     pub(super) fn start(root: &Path) -> anyhow::Result<Self> {
         let work = root.join("target/bench/emulator");
-        let mlfn = built(root, &["--package", "mlfn"], "mlfn")?;
+        let mlfn = built(root, &["--workspace"], "mlfn")?;
         let package = unpack(&mlfn, root, &work.join("package"))?;
         Ok(Self {
             mlfn: serve_mlfn(&mlfn, root),
