@@ -2,12 +2,16 @@
 
 #[cfg(target_os = "linux")]
 mod cold;
+#[cfg(target_os = "linux")]
+mod conformance;
 mod deploy;
 mod emulator;
 #[cfg(target_os = "linux")]
 mod faults;
 mod machine;
 mod package;
+#[cfg(target_os = "linux")]
+mod warm;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -43,6 +47,12 @@ enum Benchmark {
     /// Cold starts of the shim, beside a bare C program and Python.
     #[cfg(target_os = "linux")]
     Cold,
+    /// Warm requests to the shim, beside a Python handler, `MLServer` and a bare session.
+    #[cfg(target_os = "linux")]
+    Warm,
+    /// The node tests of the ONNX project through the shim, beside ONNX Runtime itself.
+    #[cfg(target_os = "linux")]
+    Conformance,
 }
 
 impl Benchmark {
@@ -56,6 +66,10 @@ impl Benchmark {
             Self::Package => "package",
             #[cfg(target_os = "linux")]
             Self::Cold => "cold",
+            #[cfg(target_os = "linux")]
+            Self::Warm => "warm",
+            #[cfg(target_os = "linux")]
+            Self::Conformance => "conformance",
         }
     }
 }
@@ -70,6 +84,10 @@ pub(crate) fn run(repository: &Repository, arguments: &Arguments) -> anyhow::Res
         Benchmark::Package => package::run()?,
         #[cfg(target_os = "linux")]
         Benchmark::Cold => cold::run(repository.root())?,
+        #[cfg(target_os = "linux")]
+        Benchmark::Warm => warm::run(repository.root())?,
+        #[cfg(target_os = "linux")]
+        Benchmark::Conformance => conformance::run(repository.root())?,
     };
     if arguments.write {
         write(repository, arguments.what.section(), &table)?;

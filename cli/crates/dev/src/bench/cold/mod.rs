@@ -7,7 +7,7 @@
 //! - `cache`: files out of the page cache
 
 mod cache;
-mod setup;
+pub(super) mod setup;
 mod start;
 
 use std::collections::BTreeMap;

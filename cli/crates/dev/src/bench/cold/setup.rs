@@ -12,7 +12,7 @@ const RUNTIME_CLIENT: &str = "awslambdaric==4.2.2";
 const SAM_CLI: &str = "aws-sam-cli==1.170.0";
 
 /// The library in the wheel of ONNX Runtime, which pip installs for the Python handler anyway.
-const LIBRARY: &str = "onnxruntime/capi/libonnxruntime.so.1.31.1";
+pub(in crate::bench) const LIBRARY: &str = "onnxruntime/capi/libonnxruntime.so.1.31.1";
 
 /// The models, smallest first.
 pub(super) const MODELS: [&str; 4] = ["iris", "forest", "mobilenet", "transformer"];
@@ -154,7 +154,7 @@ impl Setup {
     }
 }
 
-fn config() -> ShimConfig {
+pub(in crate::bench) fn config() -> ShimConfig {
     ShimConfig {
         format: CONFIG_FORMAT,
         service: "bench".to_owned(),
@@ -178,7 +178,7 @@ fn config() -> ShimConfig {
 }
 
 /// A virtual environment with what trains the examples and what runs them on Lambda.
-fn python(repository: &Path, root: &Path) -> anyhow::Result<PathBuf> {
+pub(in crate::bench) fn python(repository: &Path, root: &Path) -> anyhow::Result<PathBuf> {
     let folder = root.join("python");
     let python = folder.join("bin/python");
     let done = folder.join("done");
@@ -200,7 +200,7 @@ fn python(repository: &Path, root: &Path) -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
-fn site_packages(python: &Path) -> anyhow::Result<PathBuf> {
+pub(in crate::bench) fn site_packages(python: &Path) -> anyhow::Result<PathBuf> {
     let mut command = Command::new(python);
     command.args([
         "-c",
@@ -211,7 +211,7 @@ fn site_packages(python: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// The binary that packages hold, where the command line's build leaves it too.
-fn build_shim(repository: &Path) -> anyhow::Result<PathBuf> {
+pub(in crate::bench) fn build_shim(repository: &Path) -> anyhow::Result<PathBuf> {
     let target = repository.join("target/embedded-shim");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args([
@@ -226,7 +226,7 @@ fn build_shim(repository: &Path) -> anyhow::Result<PathBuf> {
     Ok(target.join("shim/mlfn-shim"))
 }
 
-fn run(command: &mut Command) -> anyhow::Result<()> {
+pub(in crate::bench) fn run(command: &mut Command) -> anyhow::Result<()> {
     let output = command
         .output()
         .with_context(|| format!("starting {command:?}"))?;
