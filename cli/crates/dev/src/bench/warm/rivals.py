@@ -65,7 +65,11 @@ def serve(path, port):
         def log_message(self, *_):
             pass
 
-    ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
+    class Server(ThreadingHTTPServer):
+        # All connections of a run come at once.
+        request_queue_size = 64
+
+    Server(("127.0.0.1", int(port)), Handler).serve_forever()
 
 
 if __name__ == "__main__":
