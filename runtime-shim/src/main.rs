@@ -16,6 +16,7 @@ use std::error::Error;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
+use std::time::Duration;
 
 use config::{Environment, Package};
 use log::{Level, Style};
@@ -36,6 +37,9 @@ mod trace;
 /// number of requests at a time is bounded by the platforms, and a session runs one at a time. Where
 /// requests wait for company, there are enough for two full groups.
 const BLOCKING_THREADS: usize = 8;
+
+/// How long the end of the process waits for a model that is being loaded.
+const LOADING: Duration = Duration::from_secs(2);
 
 fn main() {
     let environment = Environment::read();
@@ -90,11 +94,17 @@ fn run(environment: &Environment, group: u32) -> Result<(), Box<dyn Error>> {
     reason = "the main thread and others may be inside of a model, which nobody can interrupt"
 )]
 fn end(result: Result<(), Box<dyn Error>>) {
-    let Err(error) = result else {
-        std::process::exit(0);
+    let status = match result {
+        Ok(()) => 0,
+        Err(error) => {
+            log::write(Level::Error, &chain(&*error), &[]);
+            1
+        }
     };
-    log::write(Level::Error, &chain(&*error), &[]);
-    std::process::exit(1);
+    // At the end of a process, the inference library takes away what a model that is still being
+    // loaded works with, and the process would crash instead.
+    main_thread::rest(LOADING);
+    std::process::exit(status);
 }
 
 /// One thread speaks HTTP; models run on others, so that it is always there to answer.

@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -46,6 +47,17 @@ where
     });
     QUEUE.get()?.send(job).ok()?;
     receiver.await.ok()
+}
+
+/// Waits until the main thread has nothing to do, but no longer than `limit`.
+pub(crate) fn rest(limit: Duration) {
+    let (sender, receiver) = mpsc::channel();
+    let job = Box::new(move || {
+        let _ = sender.send(());
+    });
+    if QUEUE.get().is_some_and(|queue| queue.send(job).is_ok()) {
+        let _ = receiver.recv_timeout(limit);
+    }
 }
 
 #[cfg(test)]
