@@ -17,7 +17,7 @@ session = onnxruntime.InferenceSession(
 
 def handler(event, context):
     inputs = {
-        tensor.name: numpy.asarray(event[tensor.name], dtype=TYPES[tensor.type])
+        tensor.name: numpy.asarray(event.get(tensor.name, event.get("features")), dtype=TYPES[tensor.type])
         for tensor in session.get_inputs()
     }
     outputs = session.run(None, inputs)
