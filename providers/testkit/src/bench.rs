@@ -5,16 +5,20 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
-use mlfn_core::{KindSpec, Plan, Release, Resource, ServiceName, Session, StageName};
+use mlfn_core::{
+    KindSpec, Memory, Plan, ProviderName, Release, Resource, Service, ServiceName, Session,
+    StageName, Trigger,
+};
 use mlfn_engine::state::{MemoryStore, State, StateStore};
 use mlfn_engine::{
     Cancel, Engine, EngineError, Event, Freshness, Outcome, Request, Settings, Status,
 };
+use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::faults::{FaultySession, FaultyStore, Script, Surroundings};
 use crate::host::TestHost;
-use crate::{guard, name};
+use crate::{guard, name, trigger};
 
 /// A cloud that the contract is checked on.
 #[async_trait]
@@ -63,6 +67,37 @@ pub enum Variant {
     Smaller,
     /// As the first, with new code that fails its health check.
     Broken,
+}
+
+impl Variant {
+    /// The service `s` on AWS as this step has it: one function that [`LIGHT_RUNTIME`] answers for,
+    /// with a URL, a queue, a topic and `more`.
+    ///
+    /// [`LIGHT_RUNTIME`]: crate::LIGHT_RUNTIME
+    pub fn service(self, more: Vec<Trigger>) -> Service {
+        crate::service(ProviderName::Aws, |service| {
+            service.name = name("s");
+            let function = &mut service.functions[0];
+            let queue = match self {
+                Self::Replaced => "jobs.fifo",
+                _ => "jobs",
+            };
+            function.example = Some(json!({"do": "echo"}));
+            function.triggers = vec![
+                trigger("http", json!({})),
+                trigger("queue", json!({"name": queue})),
+                trigger("topic", json!({"name": "news"})),
+            ];
+            function.triggers.extend(more);
+            match self {
+                Self::First | Self::Replaced => (),
+                Self::Updated => function.memory = Memory::mib(1024),
+                Self::Renamed => function.name = name("renamed"),
+                Self::Smaller => function.triggers.clear(),
+                Self::Broken => function.example = Some(json!({"do": "error"})),
+            }
+        })
+    }
 }
 
 /// A service on a cloud.

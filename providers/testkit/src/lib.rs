@@ -15,6 +15,7 @@
 //! - [`mod@trace`]: a program that is killed at an exact change of its files
 //! - [`kills`]: the real program, killed at every moment of what it does
 //! - [`proxy`]: what goes wrong between a process and the HTTP server that is its cloud
+//! - [`requests`]: whether the models of AWS's services allow what was asked
 
 #![expect(
     clippy::expect_used,
@@ -33,6 +34,7 @@ pub mod lifecycle;
 mod programs;
 pub mod proxy;
 pub mod python;
+pub mod requests;
 pub mod servers;
 #[cfg(target_os = "linux")]
 pub mod trace;
@@ -49,6 +51,10 @@ use mlfn_core::{
 use serde_json::{Value as Json, json};
 
 pub use host::TestHost;
+
+/// A runtime for Lambda in Python (with `-IS`) that starts quickly, as it imports next to nothing. It
+/// answers what it was asked, and reports an error if the request has that word in it.
+pub const LIGHT_RUNTIME: &str = include_str!("light_runtime.py");
 
 /// The stage `dev` of a service `iris` with one model `classifier` that no provider has anything
 /// to say about, after `change`.
@@ -78,6 +84,7 @@ pub fn function(text: &str) -> Function {
         output: OutputSpec::default(),
         example: None,
         batching: None,
+        traffic: None,
         triggers: Vec::new(),
         aws: AwsOptions::default(),
         azure: AzureOptions::default(),

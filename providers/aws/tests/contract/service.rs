@@ -3,34 +3,13 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use mlfn_core::{ArchiveFormat, Artifact, Digest, Memory, ProviderName, Route, Service};
+use mlfn_core::{ArchiveFormat, Artifact, Digest, ProviderName, Route, Service};
 use mlfn_testkit::bench::Variant;
 use mlfn_testkit::python::interpreter;
-use mlfn_testkit::trigger;
-use serde_json::json;
 
 /// The service, and the package of its function, which [`pack`] made.
 pub(crate) fn of(variant: Variant, folder: &Path) -> (Service, Artifact) {
-    let service = mlfn_testkit::service(ProviderName::Aws, |service| {
-        service.name = "s".parse().expect("is a name");
-        let function = &mut service.functions[0];
-        function.example = Some(json!({"do": "echo"}));
-        function.triggers = vec![
-            trigger("http", json!({})),
-            trigger("queue", json!({"name": "jobs"})),
-            trigger("topic", json!({"name": "news"})),
-        ];
-        match variant {
-            Variant::First => (),
-            Variant::Updated => function.memory = Memory::mib(1024),
-            Variant::Replaced => {
-                function.triggers[1] = trigger("queue", json!({"name": "jobs.fifo"}));
-            }
-            Variant::Renamed => function.name = "renamed".parse().expect("is a name"),
-            Variant::Smaller => function.triggers.clear(),
-            Variant::Broken => function.example = Some(json!({"do": "error"})),
-        }
-    });
+    let service = variant.service(Vec::new());
     let mut artifact = artifact(folder, file(variant));
     artifact.function = service.functions[0].name.clone();
     (service, artifact)
@@ -46,7 +25,7 @@ pub(crate) fn pack(folder: &Path) {
             .last_modified_time(zip::DateTime::default());
         zip.start_file("bootstrap", options).expect("begins");
         let python = interpreter().display();
-        let script = include_str!("bootstrap.py");
+        let script = mlfn_testkit::LIGHT_RUNTIME;
         write!(zip, "#!{python} -IS\n# {name}\n{script}").expect("writes");
         zip.finish().expect("ends");
     }

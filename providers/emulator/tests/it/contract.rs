@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use mlfn_core::{
-    Address, Call, Inputs, KindSpec, Lower as _, Memory, ProviderName, Resource, Service, Session,
+    Address, Call, Inputs, KindSpec, Lower as _, ProviderName, Resource, Service, Session,
 };
 use mlfn_emulator::{EmulatorOptions, LocalCloud};
 use mlfn_testkit::bench::{Twin, Variant};
@@ -23,25 +23,14 @@ struct LocalTwin {
 }
 
 impl LocalTwin {
-    fn service(change: impl FnOnce(&mut Service)) -> Service {
-        mlfn_testkit::service(ProviderName::Aws, |service| {
-            service.name = "s".parse().expect("is a name");
-            let function = &mut service.functions[0];
-            function.example = Some(json!({"do": "echo"}));
-            function.triggers = vec![
-                trigger("http", json!({})),
-                trigger("queue", json!({"name": "jobs"})),
-                trigger("schedule", json!({})),
-                trigger("topic", json!({"name": "news"})),
-            ];
-            change(service);
-        })
+    fn service(variant: Variant) -> Service {
+        variant.service(vec![trigger("schedule", json!({}))])
     }
 
     /// The session of somebody else.
     fn stranger(&self) -> impl Session {
-        let service =
-            Self::service(|service| service.name = "stranger".parse().expect("is a name"));
+        let mut service = Self::service(Variant::First);
+        service.name = "stranger".parse().expect("is a name");
         self.cloud.session(&access(&service), mlfn_aws::Aws.kinds())
     }
 
@@ -72,24 +61,12 @@ impl Twin for LocalTwin {
     }
 
     async fn session(&self) -> Box<dyn Session> {
-        let service = Self::service(|_| ());
+        let service = Self::service(Variant::First);
         Box::new(self.cloud.session(&access(&service), self.kinds()))
     }
 
     fn wanted(&self, variant: Variant) -> Vec<Resource> {
-        let service = Self::service(|service| {
-            let function = &mut service.functions[0];
-            match variant {
-                Variant::First => (),
-                Variant::Updated => function.memory = Memory::mib(1024),
-                Variant::Replaced => {
-                    function.triggers[1] = trigger("queue", json!({"name": "jobs.fifo"}));
-                }
-                Variant::Renamed => function.name = "renamed".parse().expect("is a name"),
-                Variant::Smaller => function.triggers.clear(),
-                Variant::Broken => function.example = Some(json!({"do": "error"})),
-            }
-        });
+        let service = Self::service(variant);
         let mark = if variant == Variant::Broken {
             "broken"
         } else {
@@ -101,7 +78,7 @@ impl Twin for LocalTwin {
     }
 
     async fn inventory(&self) -> Vec<String> {
-        let service = Self::service(|_| ());
+        let service = Self::service(Variant::First);
         let session = self.cloud.session(&access(&service), self.kinds());
         session.inventory().expect("reads")
     }
@@ -165,7 +142,7 @@ impl lifecycle::Lab for Lab {
     }
 }
 
-macro_rules! contract {
+macro_rules! clauses {
     ($($name:ident)*) => {
         $(
             #[tokio::test]
@@ -176,22 +153,4 @@ macro_rules! contract {
     };
 }
 
-contract! {
-    a_second_deploy_changes_nothing
-    a_service_becomes_any_other
-    drift_is_shown_and_put_right_or_kept
-    what_is_ours_is_adopted_without_a_state
-    what_is_ours_is_removed_without_a_state
-    what_others_own_is_left_alone
-    a_refusal_says_what_is_missing
-    a_throttle_storm_passes
-    an_interrupted_deploy_finishes_what_it_began
-    of_two_deploys_at_once_one_is_refused
-    a_failed_health_check_leaves_the_old_one_serving
-    a_rollback_brings_the_earlier_one_back
-    a_stale_plan_is_refused
-    any_call_may_go_wrong
-    any_write_of_the_state_may_go_wrong
-    a_removal_may_go_wrong_at_any_call
-    what_was_begun_can_be_removed_at_once
-}
+mlfn_testkit::contract!(clauses);

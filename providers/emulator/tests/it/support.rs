@@ -59,7 +59,7 @@ impl Package {
 
     /// On Lambda, with a handler that starts quickly and can do little.
     pub(crate) fn light() -> Self {
-        let script = format!("#!{} -IS\n{}", python(), include_str!("handlers/light.py"));
+        let script = format!("#!{} -IS\n{}", python(), mlfn_testkit::LIGHT_RUNTIME);
         Self::new(ProviderName::Aws).with_file("bootstrap", &script, 0o755)
     }
 

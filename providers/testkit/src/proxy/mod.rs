@@ -15,6 +15,7 @@
 //!
 //! - [`Rule`]: what goes wrong, [`When`] and how often
 //! - [`Call`]: what is known of a call afterwards
+//! - [`Request`]: what came, whole, if that is asked for
 //! - `wire`: the two sides of the connection
 //!
 //! Bodies are streamed. HTTP/1.1 without TLS; the head goes on as it came, `host` included, so that
@@ -27,6 +28,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
 use regex::Regex;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
@@ -47,6 +49,8 @@ struct Shared {
     upstream: String,
     rules: Mutex<Vec<Counted>>,
     calls: Mutex<Vec<Call>>,
+    /// What came, if it is kept.
+    requests: Mutex<Option<Vec<Request>>>,
     /// The process that is killed on order.
     victim: watch::Sender<Option<u32>>,
     stop: Notify,
@@ -123,6 +127,19 @@ pub struct Call {
     pub fault: Option<&'static str>,
 }
 
+/// A request as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `GET`, `POST`..
+    pub method: String,
+    /// With the query.
+    pub path: String,
+    /// Names are in small letters; what is not text is left out.
+    pub headers: Vec<(String, String)>,
+    /// The whole body.
+    pub body: Bytes,
+}
+
 impl Proxy {
     /// Listens on a free port of this machine, and hands everything on to `upstream`, e.g.
     /// `127.0.0.1:4566`.
@@ -137,6 +154,7 @@ impl Proxy {
             upstream: upstream.trim_start_matches("http://").to_owned(),
             rules: Mutex::default(),
             calls: Mutex::default(),
+            requests: Mutex::default(),
             victim: watch::Sender::new(None),
             stop: Notify::new(),
         });
@@ -184,6 +202,17 @@ impl Proxy {
     /// Everything that came by.
     pub fn calls(&self) -> Vec<Call> {
         guard(&self.shared.calls).clone()
+    }
+
+    /// From now on whole requests are kept, in memory, until they are [taken](Proxy::take_requests).
+    pub fn keep_requests(&self) {
+        guard(&self.shared.requests).get_or_insert_default();
+    }
+
+    /// What came since requests are kept, or were last taken.
+    pub fn take_requests(&self) -> Vec<Request> {
+        let mut kept = guard(&self.shared.requests);
+        kept.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// How many such calls came by.
@@ -391,6 +420,17 @@ impl Shared {
             ..call
         });
         (number, fault)
+    }
+
+    /// Whether whole requests are wanted.
+    fn keeps_requests(&self) -> bool {
+        guard(&self.requests).is_some()
+    }
+
+    fn keep(&self, request: Request) {
+        if let Some(kept) = guard(&self.requests).as_mut() {
+            kept.push(request);
+        }
     }
 
     /// Adds to what is known of a call, unless it is forgotten.

@@ -57,6 +57,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<AnyBody>, io::Error> {
     let (call, request) = look(request).await?;
+    let request = kept(shared, request).await?;
     let (number, fault) = shared.arrive(call);
     let meter = shared.clone();
     let request = request.map(|body| metered(body, meter, number));
@@ -74,6 +75,27 @@ fn metered(body: AnyBody, shared: Arc<Shared>, number: u32) -> AnyBody {
         frame
     };
     body.map_frame(count).boxed_unsync()
+}
+
+/// Keeps a copy, if that is wanted; its body is then read to its end first.
+async fn kept(shared: &Shared, request: Request<AnyBody>) -> io::Result<Request<AnyBody>> {
+    if !shared.keeps_requests() {
+        return Ok(request);
+    }
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let path = head.uri.path_and_query().map(ToString::to_string);
+    let headers = head.headers.iter().filter_map(|(name, value)| {
+        let value = value.to_str().ok()?;
+        Some((name.to_string(), value.to_owned()))
+    });
+    shared.keep(super::Request {
+        method: head.method.to_string(),
+        path: path.unwrap_or_else(|| "/".to_owned()),
+        headers: headers.collect(),
+        body: body.clone(),
+    });
+    Ok(Request::from_parts(head, whole(body)))
 }
 
 /// What a request is about, and the request. Only forms are read for that, which are small.

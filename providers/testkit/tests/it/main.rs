@@ -8,6 +8,7 @@ mod lifecycle;
 mod locks;
 mod processes;
 mod proxy;
+mod requests;
 mod schedules;
 mod servers;
 #[cfg(target_os = "linux")]

@@ -173,28 +173,31 @@ pub(in crate::bench) fn config() -> ShimConfig {
         schedules: BTreeMap::default(),
         graph: None,
         batching: None,
+        traffic: None,
         fetched: BTreeMap::new(),
     }
 }
 
 /// A virtual environment with what trains the examples and what runs them on Lambda.
 pub(in crate::bench) fn python(repository: &Path, root: &Path) -> anyhow::Result<PathBuf> {
+    environment(repository, root, RUNTIME_CLIENT)
+}
+
+/// A virtual environment in `root` with what trains the examples, and one package more.
+pub(in crate::bench) fn environment(
+    repository: &Path,
+    root: &Path,
+    package: &str,
+) -> anyhow::Result<PathBuf> {
     let folder = root.join("python");
-    let python = folder.join("bin/python");
-    let done = folder.join("done");
+    let (python, done) = (folder.join("bin/python"), folder.join("done"));
     if done.exists() {
         return Ok(python);
     }
     run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
     let mut pip = Command::new(&python);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        RUNTIME_CLIENT,
-        "--requirement",
-    ]);
+    pip.args(["-m", "pip", "install", "--quiet", package]);
+    pip.arg("--requirement");
     run(pip.arg(repository.join("examples/requirements.txt")))?;
     fs_err::write(done, "")?;
     Ok(python)

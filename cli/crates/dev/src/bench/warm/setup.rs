@@ -9,7 +9,7 @@ use mlfn_testkit::servers::{Ready, Server};
 use serde_json::json;
 
 use super::load::{Request, Sample};
-use crate::bench::cold::setup::{LIBRARY, build_shim, config, run, site_packages};
+use crate::bench::cold::setup::{LIBRARY, build_shim, config, environment, run, site_packages};
 
 /// The inference server that is compared with.
 pub(super) const ML_SERVER: &str = "mlserver==1.7.1";
@@ -51,7 +51,8 @@ impl Setup {
         let root = repository.join("target/bench/warm");
         fs_err::create_dir_all(root.join("models"))?;
         let setup = Self {
-            python: python(repository, &root)?,
+            // Of its own: `MLServer` needs other versions of things than what it is compared with.
+            python: environment(repository, &root, ML_SERVER)?,
             rivals: repository.join("cli/crates/dev/src/bench/warm/rivals.py"),
             root,
         };
@@ -188,29 +189,6 @@ impl Setup {
             p99: number("p99")?,
         })
     }
-}
-
-/// A virtual environment of its own: `MLServer` needs other versions of things than what it is
-/// compared with would take.
-fn python(repository: &Path, root: &Path) -> anyhow::Result<PathBuf> {
-    let folder = root.join("python");
-    let (python, done) = (folder.join("bin/python"), folder.join("done"));
-    if done.exists() {
-        return Ok(python);
-    }
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    let mut pip = Command::new(&python);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        ML_SERVER,
-        "--requirement",
-    ]);
-    run(pip.arg(repository.join("examples/requirements.txt")))?;
-    fs_err::write(done, "")?;
-    Ok(python)
 }
 
 /// Ways to ask.
