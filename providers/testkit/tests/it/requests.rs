@@ -19,16 +19,31 @@ fn request(service: &str, line: &str, headers: &[(&str, &str)], body: &[u8]) -> 
 }
 
 fn lambda(line: &str, body: &str) -> Request {
-    request("lambda", &format!("{line}2015-03-31/functions"), &[], body.as_bytes())
+    request(
+        "lambda",
+        &format!("{line}2015-03-31/functions"),
+        &[],
+        body.as_bytes(),
+    )
 }
 
 fn logs(operation: &str, body: &str) -> Request {
     let target = format!("Logs_20140328.{operation}");
-    request("logs", "POST /", &[("x-amz-target", &target)], body.as_bytes())
+    request(
+        "logs",
+        "POST /",
+        &[("x-amz-target", &target)],
+        body.as_bytes(),
+    )
 }
 
 fn iam(form: &str) -> Request {
-    request("iam", "POST /", &[], format!("Version=2010-05-08&{form}").as_bytes())
+    request(
+        "iam",
+        "POST /",
+        &[],
+        format!("Version=2010-05-08&{form}").as_bytes(),
+    )
 }
 
 const FUNCTION: &str = r#"{"FunctionName": "iris", "Role": "arn:aws:iam::123456789012:role/iris",
@@ -49,19 +64,74 @@ fn cases() -> Vec<(Request, &'static str, &'static str)> {
     let trust = "AssumeRolePolicyDocument=%7B%7D";
     vec![
         (lambda("POST /", FUNCTION), CREATE, ""),
-        (iam(&format!("Action=CreateRole&RoleName=a&{trust}")), ROLE, ""),
-        (object("PUT /things/a%20b/c?x-id=PutObject", &[("if-none-match", "*")]), "s3 PutObject", ""),
-        (object("PUT /things/a?partNumber=1&uploadId=x", &[]), "s3 UploadPart", ""),
-        (logs("CreateLogGroup", r#"{"logGroupName": "/aws/lambda/iris"}"#), "logs CreateLogGroup", ""),
-        (function("512", "64"), CREATE, "Invalid value for parameter MemorySize, value: 64"),
-        (function("512", "32769"), CREATE, "MemorySize: 32769 is more than 32768"),
-        (function("512", "\"512\""), CREATE, "Invalid type for parameter MemorySize"),
-        (function("\"Role\"", "\"Rolle\""), CREATE, "Missing required parameter in input: \"Role\""),
-        (function("arn:aws:iam", "iam"), CREATE, "Role: 'iam::123456789012:role/iris' does not match"),
-        (function("x86_64", "x86"), CREATE, "Architectures[0]: 'x86' is none of x86_64, arm64"),
-        (function("bootstrap", &"b".repeat(129)), CREATE, "Handler: length 129 is more than 128"),
-        (function("\"Tags\"", "\"Labels\""), CREATE, "Unknown parameter in input: \"Labels\""),
-        (function("eA==", "?"), CREATE, "Invalid type for parameter Code.ZipFile"),
+        (
+            iam(&format!("Action=CreateRole&RoleName=a&{trust}")),
+            ROLE,
+            "",
+        ),
+        (
+            object(
+                "PUT /things/a%20b/c?x-id=PutObject",
+                &[("if-none-match", "*")],
+            ),
+            "s3 PutObject",
+            "",
+        ),
+        (
+            object("PUT /things/a?partNumber=1&uploadId=x", &[]),
+            "s3 UploadPart",
+            "",
+        ),
+        (
+            logs("CreateLogGroup", r#"{"logGroupName": "/aws/lambda/iris"}"#),
+            "logs CreateLogGroup",
+            "",
+        ),
+        (
+            function("512", "64"),
+            CREATE,
+            "Invalid value for parameter MemorySize, value: 64",
+        ),
+        (
+            function("512", "32769"),
+            CREATE,
+            "MemorySize: 32769 is more than 32768",
+        ),
+        (
+            function("512", "\"512\""),
+            CREATE,
+            "Invalid type for parameter MemorySize",
+        ),
+        (
+            function("\"Role\"", "\"Rolle\""),
+            CREATE,
+            "Missing required parameter in input: \"Role\"",
+        ),
+        (
+            function("arn:aws:iam", "iam"),
+            CREATE,
+            "Role: 'iam::123456789012:role/iris' does not match",
+        ),
+        (
+            function("x86_64", "x86"),
+            CREATE,
+            "Architectures[0]: 'x86' is none of x86_64, arm64",
+        ),
+        (
+            function("bootstrap", &"b".repeat(129)),
+            CREATE,
+            "Handler: length 129 is more than 128",
+        ),
+        (
+            function("\"Tags\"", "\"Labels\""),
+            CREATE,
+            "Unknown parameter in input: \"Labels\"",
+        ),
+        (
+            function("eA==", "?"),
+            CREATE,
+            "Invalid type for parameter Code.ZipFile",
+        ),
         (lambda("GET /", ""), "lambda ListFunctions", ""),
         (
             request("lambda", "GET /2015-03-31/functions?Marked=x", &[], b""),
@@ -69,17 +139,27 @@ fn cases() -> Vec<(Request, &'static str, &'static str)> {
             "the query has Marked, which the operation does not know",
         ),
         (
-            request("lambda", "GET /2015-03-31/functions?MaxItems=10001", &[], b""),
+            request(
+                "lambda",
+                "GET /2015-03-31/functions?MaxItems=10001",
+                &[],
+                b"",
+            ),
             "lambda ListFunctions",
             "MaxItems: 10001 is more than 10000",
         ),
         (
-            iam(&format!("Action=CreateRole&RoleName={}&{trust}", "r".repeat(65))),
+            iam(&format!(
+                "Action=CreateRole&RoleName={}&{trust}",
+                "r".repeat(65)
+            )),
             ROLE,
             "RoleName: length 65 is more than 64",
         ),
         (
-            iam(&format!("Action=CreateRole&RoleName=a&{trust}&Tags.member.1.Key=a&Tags.member.1.Value=%21")),
+            iam(&format!(
+                "Action=CreateRole&RoleName=a&{trust}&Tags.member.1.Key=a&Tags.member.1.Value=%21"
+            )),
             ROLE,
             "Tags[0].Value: '!' does not match",
         ),
@@ -89,7 +169,10 @@ fn cases() -> Vec<(Request, &'static str, &'static str)> {
             "Missing required parameter in input: \"AssumeRolePolicyDocument\"",
         ),
         (
-            logs("PutRetentionPolicy", r#"{"logGroupName": "a b", "retentionInDays": 7}"#),
+            logs(
+                "PutRetentionPolicy",
+                r#"{"logGroupName": "a b", "retentionInDays": 7}"#,
+            ),
             "logs PutRetentionPolicy",
             "logGroupName: 'a b' does not match",
         ),
@@ -108,7 +191,11 @@ fn cases() -> Vec<(Request, &'static str, &'static str)> {
             "s3 PutBucketTagging",
             "Invalid length for parameter Tagging.TagSet[0].Key",
         ),
-        (lambda("PATCH /", ""), "PATCH /2015-03-31/functions", "is no operation of the model"),
+        (
+            lambda("PATCH /", ""),
+            "PATCH /2015-03-31/functions",
+            "is no operation of the model",
+        ),
     ]
 }
 
