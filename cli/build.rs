@@ -89,6 +89,9 @@ fn cargo(workspace: &Path, folder: &Path) -> Result<Command, String> {
             "mlfn-shim",
             "--bin",
             "mlfn-shim",
+            "--no-default-features",
+            "--features",
+            "onnxruntime",
         ])
         .args(["--profile", "shim", "--target-dir"])
         .arg(folder)

@@ -334,9 +334,10 @@ impl Package {
         self.model_root().join(graph.unwrap_or(&self.config.model))
     }
 
-    /// The inference library.
-    pub(crate) fn library(&self) -> PathBuf {
-        self.root.join(&self.config.library)
+    /// The inference library; none if the shim runs the model by itself.
+    pub(crate) fn library(&self) -> Option<PathBuf> {
+        let library = &self.config.library;
+        (!library.is_empty()).then(|| self.root.join(library))
     }
 }
 

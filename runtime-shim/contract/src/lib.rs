@@ -65,7 +65,8 @@ pub struct ShimConfig {
     pub model: String,
     /// The SHA-256 of the model file, in hexadecimal: its version, as far as answers tell it.
     pub model_sha256: String,
-    /// The inference library.
+    /// The inference library; empty if the shim runs the model by itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub library: String,
     /// What is known of the inputs beyond the graph, by tensor name.
     pub inputs: BTreeMap<String, InputConfig>,

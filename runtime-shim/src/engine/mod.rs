@@ -1,11 +1,13 @@
 //! What runs a model, and what is known of a model's inputs and outputs.
 //!
-//! Everything else in the shim speaks to [`Engine`] and to nothing behind it, so that a second
-//! engine can stand beside ONNX Runtime.
+//! Everything else in the shim speaks to [`Engine`] and to nothing behind it. There are two engines:
+//! ONNX Runtime, a library in the package, and tract, which is part of the shim. A shim that is
+//! shipped holds one of them, by its features; which one a package is for it tells by whether there
+//! is a library.
 
 use std::fmt;
 use std::hint::black_box;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Advice, fadvise};
@@ -16,7 +18,10 @@ use crate::trace::{self, Phase};
 
 #[cfg(test)]
 pub(crate) mod echo;
+#[cfg(feature = "onnxruntime")]
 pub(crate) mod onnxruntime;
+#[cfg(feature = "tract")]
+mod tract;
 
 /// Allocations of more bytes are given back to the system by glibc as soon as they are freed,
 /// whatever it has learned. 64-bit systems only: `DEFAULT_MMAP_THRESHOLD_MAX` in malloc(3).
@@ -28,9 +33,14 @@ static EARLY: Mutex<Option<(PathBuf, Box<dyn Engine>)>> = Mutex::new(None);
 /// Does what all models need, before there is a second thread: as long as there is none, glibc does
 /// without locks, and ONNX Runtime allocates so much that this is a twentieth of its time.
 pub(crate) fn prepare(package: &Package) {
-    read_ahead(&[package.library(), package.graph(), package.model()]);
+    let library = package.library();
+    let files = library.iter().cloned();
+    read_ahead(files.chain([package.graph(), package.model()]));
     keep_memory();
-    onnxruntime::prepare(&package.library());
+    #[cfg(feature = "onnxruntime")]
+    if let Some(library) = library {
+        onnxruntime::prepare(&library);
+    }
 }
 
 /// Loads the model of a package if it is there, while the network gets ready. If that fails, it
@@ -53,14 +63,48 @@ pub(crate) fn load(package: &Package, threads: usize) -> Result<Box<dyn Engine>,
     {
         return Ok(engine);
     }
-    let engine = onnxruntime::OnnxRuntime::load(&package.library(), &package.graph(), threads)?;
+    let engine = match package.library() {
+        Some(library) => with_library(&library, &package.graph(), threads),
+        None => by_itself(&package.graph()),
+    }?;
     trace::mark(Phase::Session);
+    Ok(engine)
+}
+
+#[cfg(feature = "onnxruntime")]
+fn with_library(
+    library: &Path,
+    model: &Path,
+    threads: usize,
+) -> Result<Box<dyn Engine>, EngineError> {
+    let engine = onnxruntime::OnnxRuntime::load(library, model, threads)?;
     Ok(Box::new(engine))
+}
+
+#[cfg(not(feature = "onnxruntime"))]
+fn with_library(library: &Path, _: &Path, _: usize) -> Result<Box<dyn Engine>, EngineError> {
+    Err(EngineError::Library(format!(
+        "this shim runs models by itself, and the package has `{}`; package again with the same mlfn",
+        library.display()
+    )))
+}
+
+#[cfg(feature = "tract")]
+fn by_itself(model: &Path) -> Result<Box<dyn Engine>, EngineError> {
+    let engine = tract::Tract::load(model)?;
+    Ok(Box::new(engine))
+}
+
+#[cfg(not(feature = "tract"))]
+fn by_itself(_: &Path) -> Result<Box<dyn Engine>, EngineError> {
+    let message = "the package has none, and this shim does not run models by itself; package again \
+                   with the same mlfn";
+    Err(EngineError::Library(message.to_owned()))
 }
 
 /// Asks the kernel for files in one go. Read in small pieces as they are needed, they take several
 /// times as long from the disks of the clouds.
-fn read_ahead(files: &[PathBuf]) {
+fn read_ahead(files: impl Iterator<Item = PathBuf>) {
     for path in files {
         // A file that is not there is missed by somebody who can say so.
         if let Ok(file) = fs_err::File::open(path) {

@@ -1,0 +1,108 @@
+//! tract, an engine in Rust that is part of the shim: no library to open, no operators to register,
+//! so that a small model answers a few milliseconds after the process has started.
+//!
+//! - `graph`: what the graph says of itself, and its parts that tract does not know rewritten
+//! - `rewrite`: operators that tract does not know, in terms of those that it does
+//! - `tensor`: our tensors <-> tract's
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use tract_onnx::prelude::{
+    Framework as _, InferenceModelExt as _, IntoRunnable as _, TVec, TractError, TypedRunnableModel,
+};
+
+use self::graph::Prepared;
+use super::{Engine, EngineError, Signature};
+use crate::tensor::{Data, Tensor, Value};
+
+mod graph;
+mod rewrite;
+mod tensor;
+
+/// A model as tract runs it. Runs share nothing that changes, and may go on side by side.
+pub(crate) struct Tract {
+    prepared: Prepared,
+    plan: Arc<TypedRunnableModel>,
+}
+
+impl Tract {
+    /// Reads the model and lays out its runs.
+    pub(crate) fn load(model: &Path) -> Result<Self, EngineError> {
+        // It has met fewer graphs than ONNX Runtime has, and gives up on some by panicking.
+        let loaded = catch_unwind(AssertUnwindSafe(|| open(model)));
+        let loaded = loaded.unwrap_or_else(|_| Err("tract panicked; see the line above".into()));
+        loaded.map_err(|error| EngineError::Model(error.to_string()))
+    }
+}
+
+/// Of whatever kind it is, an error here means that tract cannot run the model.
+type LoadError = Box<dyn std::error::Error>;
+
+fn open(model: &Path) -> Result<Tract, LoadError> {
+    let onnx = tract_onnx::onnx();
+    let mut proto = onnx.proto_model_for_path(model).map_err(chain)?;
+    let knows = |operator: &str| onnx.op_register.0.contains_key(operator);
+    let prepared = graph::prepare(&mut proto, &knows)?;
+    let folder = model.parent().and_then(Path::to_str);
+    let parsed = onnx.parse(&proto, folder).map_err(chain)?;
+    if let Some(name) = parsed.unresolved_inputs.first() {
+        return Err(format!("nothing in the graph makes `{name}`").into());
+    }
+    let optimized = parsed.model.into_optimized().map_err(chain)?;
+    Ok(Tract {
+        prepared,
+        plan: optimized.into_runnable().map_err(chain)?,
+    })
+}
+
+/// An error of tract and what caused it, in one line.
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` calls it")]
+fn chain(error: TractError) -> String {
+    format!("{error:#}").replace('\n', " ")
+}
+
+impl Engine for Tract {
+    fn signature(&self) -> &Signature {
+        &self.prepared.signature
+    }
+
+    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Value>, EngineError> {
+        let failed = |error| EngineError::Run(chain(error));
+        let inputs = inputs.into_iter().map(tensor::to_tract);
+        let inputs: TVec<_> = inputs.collect::<Result<_, _>>().map_err(failed)?;
+        let outputs = self.plan.run(inputs).map_err(failed)?;
+        let outputs = outputs.iter().zip(&self.prepared.outputs);
+        outputs
+            .map(|(value, output)| {
+                let tensor = tensor::from_tract(value, output.element).map_err(failed)?;
+                match &output.keys {
+                    Some(keys) => dictionaries(&tensor, keys),
+                    None => Ok(Value::Tensor(tensor)),
+                }
+            })
+            .collect()
+    }
+}
+
+/// What `ZipMap` makes of a table: for each row, a dictionary of its values.
+fn dictionaries(table: &Tensor, keys: &Data) -> Result<Value, EngineError> {
+    let width = keys.len();
+    if table.shape.last() != Some(&width) || width == 0 {
+        let message = format!(
+            "{width} classes do not fit a tensor of shape {:?}",
+            table.shape
+        );
+        return Err(EngineError::Run(message));
+    }
+    let rows = (0..table.data.len() / width).map(|row| {
+        let values = table.data.part(row * width, width);
+        let values = values.ok_or_else(|| EngineError::Run("a row is not whole".to_owned()))?;
+        Ok(Value::Map {
+            keys: keys.clone(),
+            values,
+        })
+    });
+    Ok(Value::Sequence(rows.collect::<Result<_, EngineError>>()?))
+}
