@@ -344,7 +344,9 @@ impl Job<'_> {
         memory: &mut Memory,
     ) -> Result<Packed, PackageError> {
         match (self.cache, entry.part) {
-            (Some(cache), PartKind::Runtime) => pack_cached(&entry.source, cache, store, memory),
+            (Some(cache), PartKind::Runtime | PartKind::Shim) => {
+                pack_cached(&entry.source, cache, store, memory)
+            }
             _ => memory.pack(&entry.source, || Packed::new(&entry.source, store)),
         }
     }

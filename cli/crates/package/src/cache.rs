@@ -1,4 +1,4 @@
-//! Compressed runtime libraries: 29 MB that are the same in every package.
+//! Compressed runtime libraries and shims: 33 MB that are the same in every package.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,9 @@ use crate::source::{BLOCK, Source, fill};
 
 /// How old a temporary file is that nobody can still be writing.
 const LEFT: Duration = Duration::from_hours(1);
+
+/// The most files that are kept: a library and a shim for each processor, of several versions.
+const MOST: usize = 16;
 
 /// The first line of a cached file; the compressed blocks are behind it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +82,23 @@ pub(crate) fn write(cache: &Path, source: &Source, packed: &Packed) -> Result<()
         file.write_all(&head)
             .and_then(|()| file.write_all(&blocks))
             .map_err(failed)
-    })
+    })?;
+    path.parent().map_or(Ok(()), keep_newest).map_err(failed)
+}
+
+/// Removes the oldest files beyond [`MOST`]. Who reads one of them keeps it open, and so whole.
+fn keep_newest(folder: &Path) -> io::Result<()> {
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(folder)? {
+        let entry = entry?;
+        files.push((entry.metadata()?.modified()?, entry.path()));
+    }
+    files.sort_unstable();
+    let surplus = files.len().saturating_sub(MOST);
+    for (_, path) in files.into_iter().take(surplus) {
+        fs_err::remove_file(path)?;
+    }
+    Ok(())
 }
 
 fn path(cache: &Path, digest: &Digest) -> PathBuf {

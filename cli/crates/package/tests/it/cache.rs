@@ -1,4 +1,4 @@
-//! Compressed libraries that outlive a build.
+//! Compressed libraries and shims that outlive a build.
 
 use std::path::Path;
 
@@ -56,4 +56,27 @@ fn a_cache_that_cannot_be_written_is_done_without() {
     let without = digests(&project(None).build());
     let found = digests(&project(Some(&file.join("cache"))).build());
     assert_eq!(found, without);
+}
+
+#[test]
+fn a_cache_keeps_library_and_shim_and_little_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cached = folder.path().join("deflate");
+    fs_err::create_dir_all(&cached).expect("a folder");
+    for number in 0..30 {
+        fs_err::write(cached.join(format!("old-{number}")), "of an older version").expect("writes");
+    }
+    let mut project = project(Some(folder.path()));
+    project.shim = b"shim ".repeat(100_000);
+    let first = digests(&project.build());
+    let files = || {
+        let files = fs_err::read_dir(&cached).expect("lists");
+        let names = files.map(|file| file.expect("lists").file_name());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(files().len(), 16);
+    let is_ours = |name: &std::ffi::OsString| !name.to_string_lossy().starts_with("old-");
+    assert_eq!(files().into_iter().filter(is_ours).count(), 2);
+    fs_err::remove_dir_all(project.output()).expect("removes the archives");
+    assert_eq!(digests(&project.build()), first);
 }
