@@ -11,8 +11,10 @@ use crate::{Cancel, Host};
 /// How often, how long, and how long in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// The first pause; each further one is twice as long.
+    /// The first pause.
     pub first: Duration,
+    /// How long each further pause is, in percent of the one before.
+    pub growth: u32,
     /// The longest pause.
     pub longest: Duration,
     /// The most calls.
@@ -35,12 +37,16 @@ impl Default for Policies {
         Self {
             failure: Policy {
                 first: Duration::from_millis(200),
+                growth: 200,
                 longest: Duration::from_secs(20),
                 tries: 10,
                 within: Duration::from_mins(3),
             },
+            // Each pause is at most a quarter longer than the one before, so that what is ready is
+            // seen soon after, however long it takes.
             wait: Policy {
-                first: Duration::from_millis(250),
+                first: Duration::from_millis(100),
+                growth: 125,
                 longest: Duration::from_secs(5),
                 tries: 200,
                 within: Duration::from_mins(10),
@@ -50,13 +56,16 @@ impl Default for Policies {
 }
 
 impl Policy {
-    /// The pause before the try with this number (the first retry is 1): half of the doubled time
-    /// is certain, half is `chance`, so that those who failed together do not come back together.
+    /// The pause before the try with this number (the first retry is 1): half of the time is
+    /// certain, half is `chance`, so that those who failed together do not come back together.
     pub fn pause(&self, retry: u32, chance: u64) -> Duration {
-        let doubled = self
-            .first
-            .saturating_mul(1 << retry.saturating_sub(1).min(20));
-        let half = doubled.min(self.longest) / 2;
+        let grown = |pause: Duration| pause.saturating_mul(self.growth) / 100;
+        let pauses = std::iter::successors(Some(self.first), |pause| {
+            (*pause < self.longest).then(|| grown(*pause))
+        });
+        let retries = usize::try_from(retry.max(1)).unwrap_or(usize::MAX);
+        let pause = pauses.take(retries).last().unwrap_or_default();
+        let half = pause.min(self.longest) / 2;
         let random = u64::try_from(half.as_nanos())
             .unwrap_or(u64::MAX)
             .saturating_add(1);

@@ -10,6 +10,7 @@ use mlfn_testkit::TestHost;
 
 const POLICY: Policy = Policy {
     first: Duration::from_millis(100),
+    growth: 200,
     longest: Duration::from_secs(1),
     tries: 5,
     within: Duration::from_secs(30),
@@ -76,6 +77,22 @@ fn pauses_double_up_to_a_limit_and_half_of_each_is_chance() {
         1,
         "the limit"
     );
+}
+
+#[test]
+fn what_gets_ready_is_seen_soon_after() {
+    let wait = Policies::default().wait;
+    // Half of it is chance.
+    let pause = |retry| wait.pause(retry, 0) * 2;
+    let mut waited = Duration::ZERO;
+    for retry in 1..18 {
+        assert!(pause(retry) <= wait.first + waited / 3, "pause {retry}");
+        waited += pause(retry);
+    }
+    assert!(waited > Duration::from_secs(10));
+    // No fewer tries than the time that there is, whatever chance says.
+    let least: Duration = (1..wait.tries).map(|retry| wait.pause(retry, 0)).sum();
+    assert!(least > wait.within / 2, "{least:?}");
 }
 
 #[test]
