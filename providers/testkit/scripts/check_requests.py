@@ -90,7 +90,7 @@ def called(request):
         found += list(reader(service, request))
     if not found:
         raise Strange("is no operation of the model")
-    return min(found, key=lambda one: (len(one[2]), -len(one[1])))
+    return min(found, key=lambda one: (len(one[2]), one[0].deprecated, -len(one[1])))
 
 
 def reader(service, request):
@@ -165,11 +165,16 @@ def by_path(service, request):
 
 @functools.cache
 def template(path):
-    parts = re.split(r"\{(\w+)(\+?)\}", path)
+    parts = re.split(r"\{([\w-]+)(\+?)\}", path)
     text = re.escape(parts[0])
     for name, rest, literal in zip(parts[1::3], parts[2::3], parts[3::3]):
-        text += f"(?P<{name}>{'.+' if rest else '[^/]+'})" + re.escape(literal)
+        text += f"(?P<{group(name)}>{'.+' if rest else '[^/]+'})" + re.escape(literal)
     return re.compile(text)
+
+
+def group(name):
+    """As regular expressions may call it."""
+    return name.replace("-", "_")
 
 
 def bound(members, place, query, headers):
@@ -180,7 +185,7 @@ def bound(members, place, query, headers):
         key = shape.serialization.get("name", name)
         values = []
         if where == "uri":
-            values = [unquote(place[key])] if key in place else []
+            values = [unquote(place[group(key)])] if group(key) in place else []
         elif where == "querystring":
             values = [value for at, value in query if at == key]
             used |= {key} if values else set()
@@ -299,7 +304,7 @@ def refused(shape, parameters):
 
 def beyond(shape, value, at=""):
     """What is larger than the model allows, or is none of its values."""
-    if shape is None:
+    if shape is None or value is None:
         return
     limits = shape.metadata
     if shape.type_name == "structure" and isinstance(value, dict):

@@ -19,17 +19,20 @@ pub enum Packages {
     Moto,
     /// cargo-lambda, a program in a wheel, for benchmarks.
     CargoLambda,
+    /// The part of AWS's SAM CLI that makes sample events.
+    SamEvents,
     /// Triton's client of the Open Inference Protocol, and schemathesis, which tests what an
     /// `OpenAPI` document promises.
     Inference,
 }
 
 impl Packages {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Google,
         Self::Aws,
         Self::Moto,
         Self::CargoLambda,
+        Self::SamEvents,
         Self::Inference,
     ];
 
@@ -39,6 +42,7 @@ impl Packages {
             Self::Aws => "aws",
             Self::Moto => "moto",
             Self::CargoLambda => "cargo-lambda",
+            Self::SamEvents => "sam-events",
             Self::Inference => "inference",
         }
     }
@@ -49,6 +53,7 @@ impl Packages {
             Self::Aws => include_str!("../requirements/aws.txt"),
             Self::Moto => include_str!("../requirements/moto.txt"),
             Self::CargoLambda => include_str!("../requirements/cargo-lambda.txt"),
+            Self::SamEvents => include_str!("../requirements/sam-events.txt"),
             Self::Inference => include_str!("../requirements/inference.txt"),
         }
     }
@@ -126,22 +131,29 @@ fn about() -> &'static str {
 ///
 /// If pip finds no index of packages.
 pub fn wheels() -> &'static Path {
-    const ONNX_RUNTIME: &str = "onnxruntime==1.31.1";
-    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-        let platform = format!("--platform=manylinux_2_28_{}", std::env::consts::ARCH);
-        let recipe = [ONNX_RUNTIME, &platform].join("\n");
-        installed("wheels", &recipe, |folder| {
-            let words = [
-                ONNX_RUNTIME,
-                "--only-binary=:all:",
-                "--implementation=cp",
-                "--python-version=3.12",
-                &platform,
-            ];
-            pip("download", folder, words, "--dest");
-        })
-    });
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| wheels_for(std::env::consts::ARCH));
     &FOLDER
+}
+
+/// The same for Linux on any processor, `x86_64` or `aarch64`.
+///
+/// # Panics
+///
+/// As [`wheels`].
+pub fn wheels_for(processor: &str) -> PathBuf {
+    const ONNX_RUNTIME: &str = "onnxruntime==1.31.1";
+    let platform = format!("--platform=manylinux_2_28_{processor}");
+    let recipe = [ONNX_RUNTIME, &platform].join("\n");
+    installed("wheels", &recipe, |folder| {
+        let words = [
+            ONNX_RUNTIME,
+            "--only-binary=:all:",
+            "--implementation=cp",
+            "--python-version=3.12",
+            &platform,
+        ];
+        pip("download", folder, words, "--dest");
+    })
 }
 
 /// AWS's Runtime Interface Emulator, a program that comes in the wheel of AWS's SAM CLI.

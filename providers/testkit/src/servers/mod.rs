@@ -85,11 +85,12 @@ impl Server {
 
     fn start_on(command: &mut Command, port: u16, ready: Ready) -> Result<Self, String> {
         let output = NamedTempFile::new().expect("makes a file");
-        let file = || output.reopen().expect("opens the file again");
+        // One and the same, as each would overwrite what another has written at its own position.
+        let file = output.reopen().expect("opens the file again");
         let child = command
             .stdin(Stdio::piped())
-            .stdout(file())
-            .stderr(file())
+            .stdout(file.try_clone().expect("is open"))
+            .stderr(file)
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));

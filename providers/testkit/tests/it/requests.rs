@@ -103,7 +103,7 @@ fn cases() -> Vec<(Request, &'static str, &'static str)> {
             "Invalid type for parameter MemorySize",
         ),
         (
-            function("\"Role\"", "\"Rolle\""),
+            function(r#""Role": "arn:aws:iam::123456789012:role/iris","#, ""),
             CREATE,
             "Missing required parameter in input: \"Role\"",
         ),
