@@ -433,6 +433,9 @@ pub(crate) struct RollbackArgs {
 /// Remove everything that was deployed
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {
+    /// Leave the logs of the functions where they are
+    #[arg(long)]
+    pub(crate) keep_logs: bool,
     #[command(flatten)]
     pub(crate) lock: LockArgs,
 }

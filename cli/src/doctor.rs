@@ -242,6 +242,7 @@ fn sample(provider: ProviderName) -> Result<(Service, Function), NameError> {
         output: OutputSpec::default(),
         example: None,
         batching: None,
+        traffic: None,
         triggers: Vec::new(),
         aws: AwsOptions::default(),
         azure: AzureOptions::default(),

@@ -4,7 +4,11 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Map, Value as Json};
+use serde::Serialize;
+use serde_json::Value as Json;
+
+/// Bytes of a usual line.
+const ROOM: usize = 512;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,30 +78,39 @@ pub(crate) fn write(level: Level, message: &str, fields: &[(&str, Json)]) {
     if level > style.level {
         return;
     }
-    let mut text = line(style, level, message, fields, SystemTime::now());
-    text.push('\n');
+    let text = line(style, level, message, fields, SystemTime::now());
     // A log that nobody reads any more is no reason to stop answering.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let _ = std::io::stdout().lock().write_all(&text);
 }
 
+/// Every request has a line: no tree of values for it, and room from the beginning.
 fn line(
     style: Style,
     level: Level,
     message: &str,
     fields: &[(&str, Json)],
     now: SystemTime,
-) -> String {
-    let mut object = Map::new();
-    object.insert("time".to_owned(), rfc3339(now).into());
-    object.insert("level".to_owned(), level.name().into());
+) -> Vec<u8> {
+    let mut line = Vec::with_capacity(ROOM);
+    push(&mut line, b'{', "time", &rfc3339(now));
+    push(&mut line, b',', "level", level.name());
     if style.google {
-        object.insert("severity".to_owned(), level.severity().into());
+        push(&mut line, b',', "severity", level.severity());
     }
-    object.insert("message".to_owned(), message.into());
+    push(&mut line, b',', "message", message);
     for (key, value) in fields {
-        object.insert((*key).to_owned(), value.clone());
+        push(&mut line, b',', key, value);
     }
-    Json::Object(object).to_string()
+    line.extend_from_slice(b"}\n");
+    line
+}
+
+fn push<T: Serialize + ?Sized>(line: &mut Vec<u8>, before: u8, key: &str, value: &T) {
+    line.push(before);
+    // Neither writing to a vector nor a text or a value of JSON can fail.
+    let _ = serde_json::to_writer(&mut *line, key);
+    line.push(b':');
+    let _ = serde_json::to_writer(line, value);
 }
 
 /// UTC to the millisecond, e.g. `2026-11-20T08:15:00.123Z`.
@@ -163,21 +176,19 @@ mod tests {
             google,
         };
         let write = |google| {
-            line(
-                style(google),
-                Level::Warn,
-                "a\nb",
-                &[("n", 1.into())],
-                UNIX_EPOCH,
-            )
+            let fields = [("n", 1.into())];
+            let line = line(style(google), Level::Warn, "a\nb", &fields, UNIX_EPOCH);
+            String::from_utf8(line).expect("is a text")
         };
         assert_eq!(
             write(false),
-            r#"{"time":"1970-01-01T00:00:00.000Z","level":"warn","message":"a\nb","n":1}"#
+            r#"{"time":"1970-01-01T00:00:00.000Z","level":"warn","message":"a\nb","n":1}
+"#
         );
         assert_eq!(
             write(true),
-            r#"{"time":"1970-01-01T00:00:00.000Z","level":"warn","severity":"WARNING","message":"a\nb","n":1}"#
+            r#"{"time":"1970-01-01T00:00:00.000Z","level":"warn","severity":"WARNING","message":"a\nb","n":1}
+"#
         );
     }
 

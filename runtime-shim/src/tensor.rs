@@ -11,6 +11,22 @@ pub(crate) struct Tensor {
     pub(crate) data: Data,
 }
 
+/// The largest product of the other sizes of a tensor that has none of one: it holds nothing, but
+/// whoever goes over its rows goes over that many.
+const MOST_EMPTY: usize = 1 << 20;
+
+/// How many values a tensor of this shape has; none if that is more than there can be.
+pub(crate) fn count(shape: &[usize]) -> Option<usize> {
+    let sizes = shape.iter().copied();
+    let places = sizes
+        .filter(|size| *size > 0)
+        .try_fold(1_usize, usize::checked_mul)?;
+    if shape.contains(&0) {
+        return (places <= MOST_EMPTY).then_some(0);
+    }
+    Some(places)
+}
+
 /// What a model answers: tensors and, from scikit-learn, lists and dictionaries.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
@@ -173,5 +189,19 @@ impl Data {
             Self::Float64(values) => values.get(index).copied(),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_says_how_many_values_there_are_and_may_not_be_absurd() {
+        assert_eq!(count(&[]), Some(1));
+        assert_eq!(count(&[2, 3]), Some(6));
+        assert_eq!(count(&[usize::MAX, 2]), None);
+        assert_eq!(count(&[0, 3]), Some(0));
+        assert_eq!(count(&[1 << 30, 0]), None);
     }
 }

@@ -198,6 +198,7 @@ impl RollbackSettings {
 /// Of `mlfn remove`.
 #[derive(Debug)]
 pub(crate) struct RemoveSettings {
+    pub(crate) keep_logs: bool,
     pub(crate) manifest: ManifestSettings,
     pub(crate) questions: Questions,
     pub(crate) lock_timeout: Duration,
@@ -207,7 +208,7 @@ pub(crate) struct RemoveSettings {
 
 impl RemoveSettings {
     pub(crate) fn resolve(args: &RemoveArgs, global: GlobalSettings) -> anyhow::Result<Self> {
-        let RemoveArgs { lock } = args;
+        let RemoveArgs { keep_logs, lock } = args;
         // As a deploy without flags packs.
         let build = BuildArgs {
             shim: None,
@@ -215,6 +216,7 @@ impl RemoveSettings {
             offline: false,
         };
         Ok(Self {
+            keep_logs: *keep_logs,
             parts: PartsSettings::of_build(build, &global.manifest)?,
             manifest: global.manifest,
             questions: global.questions,

@@ -32,6 +32,8 @@ pub fn package(function: &Function) -> PackageSpec {
         files: Vec::new(),
         // EventBridge Scheduler sends the input itself.
         schedules: BTreeMap::new(),
+        // API Gateway and function URLs do.
+        tells_browsers: false,
         routes: routes(),
         max_request: limits::PAYLOAD,
         max_response: limits::PAYLOAD,

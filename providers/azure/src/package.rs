@@ -40,6 +40,8 @@ pub fn package(service: &Service, function: &Function) -> PackageSpec {
         shim: HANDLER.to_owned(),
         files: files(service, function),
         schedules: schedules(function),
+        // The front end of the app does, by `siteConfig.cors`.
+        tells_browsers: false,
         routes: vec![RouteSpec {
             name: "publish zip",
             max_packed: None,

@@ -23,6 +23,7 @@ mod resource;
 mod schedule;
 mod service;
 mod session;
+mod shift;
 mod trigger;
 mod units;
 mod value;
@@ -54,6 +55,7 @@ pub use service::{
     Architecture, Batching, EnvironmentValue, Function, InputSpec, OutputSpec, SecretRef, Service,
 };
 pub use session::{Access, Address, Call, Cloud, Inputs, Lower, Observed, Ownership, Session};
+pub use shift::{Alarm, Shift, Steps, Traffic, Watch};
 pub use trigger::{
     HttpAuth, HttpMethod, HttpTrigger, QueueTrigger, Schedule, ScheduleTrigger, StorageTrigger,
     StreamSource, StreamStart, StreamTrigger, TopicTrigger, Trigger,

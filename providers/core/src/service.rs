@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::{
     AwsOptions, AzureOptions, FieldPath, FunctionName, GcpOptions, Memory, ProviderName, Seconds,
-    ServiceName, StageName, Trigger,
+    ServiceName, StageName, Traffic, Trigger,
 };
 
 /// One stage of one manifest: what somebody wants to have running.
@@ -74,6 +74,9 @@ pub struct Function {
     /// How requests of one moment share runs of the model; none if they do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batching: Option<Batching>,
+    /// How requests move to a new revision; none if all change over at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
     /// What makes it run.
     pub triggers: Vec<Trigger>,
     /// What only AWS has.

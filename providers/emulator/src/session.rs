@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mlfn_core::{
     Access, Address, Call, Failure, FileRef, KindSpec, Observed, Ownership, ProviderError,
-    ProviderName, Recorded, Resource, ResourceId, Session,
+    ProviderName, Recorded, Resource, ResourceId, Session, Watch,
 };
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::InvokeError;
 use crate::clock::Clock;
@@ -274,6 +274,8 @@ impl Session for LocalSession {
                 what: name.to_owned(),
             })?;
             thing.fields.retain(|field, _| !changed.contains(field));
+            // What `shift` began ends here.
+            thing.fields.remove("routing");
             let fields = set_fields(call).into_iter();
             thing
                 .fields
@@ -305,6 +307,46 @@ impl Session for LocalSession {
             self.store.clear()?;
         }
         Ok(())
+    }
+
+    async fn shift(
+        &self,
+        call: &Call<'_>,
+        prior: &Recorded,
+        percent: u8,
+    ) -> Result<Observed, ProviderError> {
+        self.host.ensure().await?;
+        let new = call.inputs.text("version").unwrap_or_default();
+        let old = prior.fields.get("version").cloned().unwrap_or_default();
+        let (record, thing) = self.change(|record| {
+            let found = record.find(call.id.kind(), call.remote_name).cloned();
+            let mut thing = found.ok_or_else(|| Failure::NotFound {
+                what: call.remote_name.to_owned(),
+            })?;
+            thing.fields.insert("version".to_owned(), old);
+            thing.fields.remove("routing");
+            if percent > 0 {
+                let part = json!({ new: f64::from(percent) / 100.0 });
+                thing.fields.insert("routing".to_owned(), part);
+            }
+            aws::points_to_something(record, &thing)?;
+            record.put(thing.clone());
+            Ok((record.clone(), thing))
+        })?;
+        self.host.changed(false).await?;
+        Ok(self.observe(&record, &thing))
+    }
+
+    /// There are no alarms here, so that only failed requests speak against a version.
+    async fn watch(
+        &self,
+        call: &Call<'_>,
+        _watch: &Watch<'_>,
+    ) -> Result<Option<String>, ProviderError> {
+        let function = call.remote_name.split(':').next().unwrap_or_default();
+        let version = call.inputs.text("version").unwrap_or_default();
+        let failures = self.host.failures(function, &version).await?;
+        Ok((failures > 0).then(|| format!("version {version} failed on {failures} requests")))
     }
 
     async fn probe(&self, call: &Call<'_>, request: &Json) -> Result<(), ProviderError> {
@@ -360,6 +402,14 @@ impl Host {
             }
             Self::Detached(daemon) if is_empty => daemon.stop().await,
             Self::Detached(daemon) => daemon.reload().await,
+        }
+    }
+
+    /// How many requests a version failed on that it got as its part of an alias's.
+    async fn failures(&self, function: &str, version: &str) -> Result<u64, ProviderError> {
+        match self {
+            Self::Here(cloud) => Ok(cloud.emulator().failures(function, version)),
+            Self::Detached(daemon) => daemon.failures(function, version).await,
         }
     }
 

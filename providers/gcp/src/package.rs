@@ -50,6 +50,8 @@ pub fn package(service: &Service, function: &Function) -> PackageSpec {
         files: launcher(service),
         // Cloud Scheduler sends the input itself.
         schedules: BTreeMap::new(),
+        // Google's front ends pass the questions of browsers on.
+        tells_browsers: true,
         routes: vec![route],
         max_request: limits::MAX_REQUEST,
         max_response: limits::MAX_RESPONSE,

@@ -283,9 +283,10 @@ fn http_is_open_or_for_googles_identities() {
     );
     let jwt = json!({"auth": {"jwt": {"issuer": "https://a", "audience": ["b"]}}});
     check_trigger("http", jwt, &[("auth-not-offered", "auth")]);
+    check_trigger("http", json!({"cors": ["*"]}), &[]);
     check_trigger(
         "http",
-        json!({"cors": ["*"]}),
+        json!({"auth": "iam", "cors": ["*"]}),
         &[("cors-not-offered", "cors")],
     );
     let two = [("http", json!({})), ("http", json!({"auth": "iam"}))];

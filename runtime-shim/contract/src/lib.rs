@@ -92,6 +92,9 @@ pub struct ShimConfig {
     /// Requests that come at the same time may share a run of the model. None: they never do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batching: Option<Batching>,
+    /// The graph has no loops: how long a run takes follows from the size of the request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub steady: bool,
     /// Files of the model that the package leaves out, with their sizes in bytes. On AWS, the
     /// environment says where they are ([`env::MODEL`]).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -25,6 +25,7 @@ impl Echo {
     }
 
     /// Answers these outputs to one row of one float.
+    #[cfg(test)]
     pub(crate) fn answering(outputs: Vec<(&str, Value)>) -> Self {
         let (names, values) = outputs.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
         let mut echo = Self::new(vec![input(

@@ -16,7 +16,7 @@ use crate::config::Package;
 use crate::tensor::{ElementType, Tensor, Value};
 use crate::trace::{self, Phase};
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod echo;
 #[cfg(feature = "onnxruntime")]
 pub(crate) mod onnxruntime;

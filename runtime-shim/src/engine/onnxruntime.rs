@@ -1,13 +1,13 @@
 //! ONNX Runtime, loaded from the library that lies in the package.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use half::{bf16, f16};
 use ort::ErrorCode;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
-use ort::session::{Session, SessionInputValue};
+use ort::session::Session;
 use ort::value::{
     DynMapValueType, DynSequenceValueType, DynValue, DynValueTypeMarker,
     PrimitiveTensorElementType, Tensor as OrtTensor, TensorElementType, ValueType,
@@ -18,13 +18,14 @@ use crate::log::{self, Level};
 use crate::tensor::{Data, Element, ElementType, Tensor, Value};
 use crate::trace::{self, Phase};
 
+mod shared;
+
+use shared::SharedSession;
+
 /// A session of ONNX Runtime.
 pub(crate) struct OnnxRuntime {
     signature: Signature,
-    // The `ort` crate asks for `&mut` because parts of ONNX Runtime (allocators, statistics) are
-    // not safe to share between threads, whatever its manual says of `Run`. Parsing and printing
-    // of other requests go on meanwhile.
-    session: Mutex<Session>,
+    session: SharedSession,
 }
 
 impl OnnxRuntime {
@@ -44,7 +45,9 @@ impl OnnxRuntime {
         };
         Ok(Self {
             signature,
-            session: Mutex::new(session),
+            // As many runs at a time as there are processors.
+            session: SharedSession::new(session, threads)
+                .map_err(|error| EngineError::Model(error.message().to_owned()))?,
         })
     }
 }
@@ -60,11 +63,10 @@ impl Engine for OnnxRuntime {
             .map(to_ort)
             .collect::<Result<Vec<_>, _>>()
             .map_err(run_error)?;
-        // A panic in an earlier request left the session as it was: it is used by one call only.
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let outputs = session.run(inputs.as_slice()).map_err(run_error)?;
-        outputs
-            .into_iter()
+        let outputs = self.session.run(&inputs).map_err(run_error)?;
+        let names = self.signature.outputs.iter();
+        names
+            .zip(outputs)
             .map(|(name, value)| from_ort(name, value))
             .collect()
     }
@@ -188,7 +190,7 @@ fn describe(of: &ValueType) -> String {
     }
 }
 
-fn to_ort(tensor: Tensor) -> ort::Result<SessionInputValue<'static>> {
+fn to_ort(tensor: Tensor) -> ort::Result<DynValue> {
     fn plain<T>(shape: Vec<usize>, values: Vec<T>) -> ort::Result<DynValue>
     where
         T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
@@ -196,7 +198,7 @@ fn to_ort(tensor: Tensor) -> ort::Result<SessionInputValue<'static>> {
         OrtTensor::from_array((shape, values)).map(OrtTensor::into_dyn)
     }
     let shape = tensor.shape;
-    let value = match tensor.data {
+    match tensor.data {
         Data::Bool(values) => plain(shape, values),
         Data::Int8(values) => plain(shape, values),
         Data::Int16(values) => plain(shape, values),
@@ -213,8 +215,7 @@ fn to_ort(tensor: Tensor) -> ort::Result<SessionInputValue<'static>> {
         Data::String(values) => {
             OrtTensor::from_string_array((shape, values.as_slice())).map(OrtTensor::into_dyn)
         }
-    };
-    value.map(SessionInputValue::from)
+    }
 }
 
 fn from_ort(name: &str, value: DynValue) -> Result<Value, EngineError> {

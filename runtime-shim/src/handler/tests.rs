@@ -40,6 +40,7 @@ pub(crate) fn config() -> ShimConfig {
         schedules: BTreeMap::new(),
         graph: None,
         batching: None,
+        steady: true,
         fetched: BTreeMap::new(),
     }
 }

@@ -57,6 +57,7 @@ async fn respond(service: Arc<Service>, request: Request) -> Response {
     let id = header(&head.headers, INVOCATION_ID).map(str::to_owned);
     let caller = Caller {
         id: id.unwrap_or_else(|| service.next_id()),
+        size: body.len(),
         fields: Vec::new(),
     };
     let route = path
@@ -105,7 +106,12 @@ enum Event<'a> {
 }
 
 /// A call of the host for the function of this name.
-fn invocation(handler: &Handler, timings: &mut Timings, function: &str, body: &[u8]) -> Reply {
+pub(super) fn invocation(
+    handler: &Handler,
+    timings: &mut Timings,
+    function: &str,
+    body: &[u8],
+) -> Reply {
     let event = match read(body) {
         Ok(event) => event,
         Err(failure) => return reply(handler, Err(failure)),

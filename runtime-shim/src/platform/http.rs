@@ -49,7 +49,7 @@ async fn respond(service: Arc<Service>, project: Option<String>, request: Reques
     }
     // Events and schedules are posted to the root.
     if path == "/" && head.method == Method::POST {
-        let caller = caller(&service, &head.headers, project.as_deref());
+        let caller = caller(&service, &head.headers, &body, project.as_deref());
         let reply = service
             .answer(caller, move |handler, timings| {
                 event(handler, timings, &head.headers, &body)
@@ -57,8 +57,7 @@ async fn respond(service: Arc<Service>, project: Option<String>, request: Reques
             .await;
         return server::response(reply);
     }
-    let caller = |headers: &HeaderMap| caller(&service, headers, project.as_deref());
-    let caller = caller(&head.headers);
+    let caller = caller(&service, &head.headers, &body, project.as_deref());
     web_response(&service, caller, &path, head, body).await
 }
 
@@ -122,7 +121,12 @@ fn no_content(headers: Vec<(&'static str, Cow<'static, str>)>) -> Response {
 }
 
 /// Whether this is for an event of Google's, and not for one who wants an answer.
-fn event(handler: &Handler, timings: &mut Timings, headers: &HeaderMap, body: &[u8]) -> Reply {
+pub(super) fn event(
+    handler: &Handler,
+    timings: &mut Timings,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Reply {
     let header = |name: &str| header(headers, name);
     let is_event = ["ce-type", "x-cloudscheduler"]
         .into_iter()
@@ -179,7 +183,7 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     headers.get(name)?.to_str().ok()
 }
 
-fn caller(service: &Service, headers: &HeaderMap, project: Option<&str>) -> Caller {
+fn caller(service: &Service, headers: &HeaderMap, body: &[u8], project: Option<&str>) -> Caller {
     let trace = header(headers, "x-cloud-trace-context")
         .and_then(|context| context.split(['/', ';']).next())
         .filter(|trace| !trace.is_empty());
@@ -197,7 +201,11 @@ fn caller(service: &Service, headers: &HeaderMap, project: Option<&str>) -> Call
         };
         fields.push(("logging.googleapis.com/trace", trace.into()));
     }
-    Caller { id, fields }
+    Caller {
+        id,
+        size: body.len(),
+        fields,
+    }
 }
 
 fn predict_event(

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 
 use super::aws::cloud::AwsCloud;
 use super::aws::{model, secrets};
+use super::events::cloud::Cloud;
 use super::http::header;
 use super::web::target::Target;
 use super::{Caller, Reply, Service, Terms, envelope, events, routes, web};
@@ -134,19 +135,20 @@ async fn answer(service: &Arc<Service>, cloud: &Arc<AwsCloud>, invocation: Invoc
     let id = invocation.id.clone();
     let caller = Caller {
         id: invocation.id,
+        size: invocation.payload.len(),
         fields,
     };
     let payload = invocation.payload;
     if !events::may_ask_cloud(&payload) {
         let work = |handler: &Handler, timings: &mut Timings| {
-            reply(handler, timings, cloud, &id, &payload)
+            reply(handler, timings, &**cloud, &id, &payload)
         };
         return service.answer_here(caller, work).await;
     }
     let cloud = Arc::clone(cloud);
     service
         .answer(caller, move |handler, timings| {
-            reply(handler, timings, &cloud, &id, &payload)
+            reply(handler, timings, &*cloud, &id, &payload)
         })
         .await
 }
@@ -376,10 +378,10 @@ const HTTP_KEYS: [&str; 17] = [
     "multiValueQueryStringParameters",
 ];
 
-fn reply(
+pub(super) fn reply(
     handler: &Handler,
     timings: &mut Timings,
-    cloud: &AwsCloud,
+    cloud: &dyn Cloud,
     id: &str,
     payload: &[u8],
 ) -> Reply {

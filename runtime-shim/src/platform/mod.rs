@@ -6,9 +6,11 @@
 //! - `events`: what AWS tells of queues, topics, streams and buckets
 //! - `aws`: what AWS is asked for: objects, places for predictions, secrets
 //! - `outputs`: which predictions go where
+//! - `pace`: which requests need no thread of their own
 //! - `routes`: which paths and methods a function answers
 //! - `web`: requests of HTTP, whichever platform passes them on
 //! - `envelope`: requests inside of other JSON
+//! - `fuzz`: all of it, for bytes that nobody would send
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -36,9 +38,12 @@ mod aws;
 mod azure;
 mod envelope;
 mod events;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod http;
 mod lambda;
 mod outputs;
+mod pace;
 mod routes;
 mod server;
 mod web;
@@ -92,6 +97,7 @@ pub(crate) struct Service {
     model: watch::Receiver<Model>,
     warm: AtomicBool,
     requests: AtomicU64,
+    pace: pace::Pace,
 }
 
 /// What became of a request.
@@ -132,6 +138,8 @@ impl Reply {
 pub(crate) struct Caller {
     /// The platform's name for the request.
     pub(crate) id: String,
+    /// The bytes of its body.
+    pub(crate) size: usize,
     /// Further fields.
     pub(crate) fields: Vec<(&'static str, Json)>,
 }
@@ -157,6 +165,7 @@ impl Service {
             model,
             warm: AtomicBool::new(false),
             requests: AtomicU64::new(0),
+            pace: pace::Pace::default(),
         })
     }
 
@@ -201,13 +210,17 @@ impl Service {
     }
 
     /// Runs `work` on a thread that may be busy for long, and logs how it went. `work` gets the
-    /// handler as soon as the model is loaded, or why it cannot be.
+    /// handler as soon as the model is loaded, or why it cannot be. What will not take long is done
+    /// at once.
     pub(crate) async fn answer<W>(self: &Arc<Self>, caller: Caller, work: W) -> Reply
     where
         W: FnOnce(&Handler, &mut Timings) -> Reply + Send + 'static,
     {
+        if self.is_quick(caller.size) {
+            return self.answer_here(caller, work).await;
+        }
         let limit = Duration::from_secs(self.config.timeout.into());
-        let work = self.work(work);
+        let work = self.work(caller.size, work);
         let done = async {
             let done = if self.terms.keeps_time {
                 timeout(limit, work).await.ok()
@@ -219,6 +232,13 @@ impl Service {
         self.logged(caller, done).await
     }
 
+    /// Whether a request of so many bytes is answered without another thread. One that waits for
+    /// others needs its own, and so does one that may turn a loop for ever.
+    fn is_quick(&self, size: usize) -> bool {
+        let may_be = self.config.steady && self.config.batching.is_none() && self.terms.at_once;
+        may_be && self.pace.is_quick(size) && self.is_ready()
+    }
+
     /// As [`Service::answer`], on this thread, which does nothing else meanwhile: for platforms
     /// that send one request at a time. Handing it to another thread and back takes longer than a
     /// small model.
@@ -226,12 +246,16 @@ impl Service {
     where
         W: FnOnce(&Handler, &mut Timings) -> Reply,
     {
+        let size = caller.size;
         let done = async {
             let mut timings = Timings::default();
             let reply = match self.handler().await {
                 Ok(handler) => {
+                    let start = Instant::now();
                     let work = AssertUnwindSafe(|| work(&handler, &mut timings));
-                    catch_unwind(work).unwrap_or_else(|_| (self.terms.refuse)(died()))
+                    let reply = catch_unwind(work);
+                    self.pace.learn(size, start.elapsed(), true);
+                    reply.unwrap_or_else(|_| (self.terms.refuse)(died()))
                 }
                 Err(failure) => (self.terms.refuse)(failure),
             };
@@ -250,7 +274,7 @@ impl Service {
         reply
     }
 
-    async fn work<W>(&self, work: W) -> (Reply, Timings)
+    async fn work<W>(self: &Arc<Self>, size: usize, work: W) -> (Reply, Timings)
     where
         W: FnOnce(&Handler, &mut Timings) -> Reply + Send + 'static,
     {
@@ -262,10 +286,13 @@ impl Service {
         // time is over. Then there is no need to begin.
         let wanted = Arc::new(());
         let still_wanted = Arc::downgrade(&wanted);
+        let service = Arc::clone(self);
         let done = spawn_blocking(move || {
             let mut timings = Timings::default();
             still_wanted.upgrade()?;
+            let start = Instant::now();
             let reply = work(&handler, &mut timings);
+            service.pace.learn(size, start.elapsed(), false);
             Some((reply, timings))
         });
         let done = done.await;
@@ -374,6 +401,7 @@ mod tests {
                 model,
                 warm: AtomicBool::new(false),
                 requests: AtomicU64::new(0),
+                pace: pace::Pace::default(),
             })
         }
     }
@@ -381,6 +409,7 @@ mod tests {
     fn caller(id: &str) -> Caller {
         Caller {
             id: id.to_owned(),
+            size: 12,
             fields: Vec::new(),
         }
     }

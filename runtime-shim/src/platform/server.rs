@@ -249,10 +249,17 @@ async fn read(body: Incoming, limits: &Limits) -> Result<Bytes, Failure> {
 async fn collect(mut body: Incoming, limits: &Limits) -> Result<Bytes, Option<Failure>> {
     // What is announced is within the bounds.
     let size = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-    let mut bytes = BytesMut::with_capacity(size);
+    let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| None)?;
         let data = frame.into_data().unwrap_or_default();
+        if bytes.is_empty() {
+            // What came in one piece, often with the head, stays where it is.
+            if data.len() == size && body.is_end_stream() {
+                return Ok(data);
+            }
+            bytes.reserve(size);
+        }
         if (bytes.len() + data.len()) as u64 > limits.bytes {
             discard(body, limits);
             return Err(Some(too_large(limits, None)));

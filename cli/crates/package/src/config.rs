@@ -35,15 +35,22 @@ pub(crate) fn compile(
         max_request: spec.max_request,
         max_response: spec.max_response,
         timeout: function.timeout.get(),
-        routes: routes(function),
+        routes: routes(function, spec),
         schedules: spec.schedules.clone(),
         graph: None,
         batching: function.batching.map(|batching| Batching {
             max: batching.max,
             wait_us: batching.wait_us,
         }),
+        steady: !loops(model),
         fetched: BTreeMap::new(),
     }
+}
+
+/// Whether the values of a request, and not its size, may say how long a run takes.
+fn loops(model: &Model) -> bool {
+    let mut operators = model.operators.keys();
+    operators.any(|operator| operator.ends_with(".Loop"))
 }
 
 /// By the tensors' own names, where the manifest may say `features`.
@@ -60,12 +67,16 @@ fn inputs(function: &Function, model: &Model) -> BTreeMap<String, InputConfig> {
     function.inputs.iter().map(input).collect()
 }
 
-fn routes(function: &Function) -> Vec<Route> {
+fn routes(function: &Function, spec: &PackageSpec) -> Vec<Route> {
     let route = |trigger: &Trigger| match trigger {
         Trigger::Http(http) => Some(Route {
             method: http.method.as_str().to_owned(),
             path: http.path.clone(),
-            cors: Vec::new(),
+            cors: if spec.tells_browsers {
+                http.cors.clone()
+            } else {
+                Vec::new()
+            },
         }),
         _ => None,
     };

@@ -3,7 +3,7 @@
 use super::NPY_MAGIC;
 use crate::codec::bytes::{self, Order};
 use crate::codec::failure::{Code, Failure, shortened};
-use crate::tensor::{Data, ElementType, Tensor};
+use crate::tensor::{Data, ElementType, Tensor, count};
 
 /// The data begin at a multiple of this.
 const ALIGNMENT: usize = 64;
@@ -25,8 +25,7 @@ pub(super) fn read(file: &[u8], name: &str) -> Result<Tensor, Failure> {
     };
     let (header, data) = split(file).ok_or_else(|| wrong("it has no header"))?;
     let header = Header::read(header).ok_or_else(|| wrong("its header has another form"))?;
-    let sizes = header.shape.iter().copied();
-    let count = sizes.clone().try_fold(1_usize, usize::checked_mul);
+    let count = count(&header.shape);
     let count = count.ok_or_else(|| wrong("it has more values than there can be"))?;
     let values = values(header.descr, data).ok_or_else(|| {
         let descr = shortened(header.descr);

@@ -75,6 +75,7 @@ fn what_is_no_array_is_refused() {
         (good.replace("<i2", "<c8"), &[0; 16]),
         (good.replace("(2,)", "(99999999999, 99999999999)"), &[]),
         (good.replace("(2,)", "(-1,)"), &[]),
+        (good.replace("(2,)", "(9999999999, 0)"), &[]),
         (good.replace("False", "0"), &[1, 0, 2, 0]),
         (good.replace("descr", "type"), &[1, 0, 2, 0]),
     ] {

@@ -11,7 +11,7 @@ use crate::codec::expected::{inputs_text, shape_text};
 use crate::codec::failure::{Code, Failure, did_you_mean, json_problem, list, shortened};
 use crate::codec::request::{agree, refuse_unsupported, values};
 use crate::engine::{InputKind, Signature};
-use crate::tensor::{Data, ElementType, Tensor};
+use crate::tensor::{Data, ElementType, Tensor, count};
 
 /// A request that the model can be run on.
 #[derive(Debug, PartialEq)]
@@ -267,8 +267,7 @@ fn check(input: &Input<'_>, kind: &InputKind) -> Result<usize, Failure> {
             format!("has the shape {found}, but the model takes {takes}"),
         ));
     }
-    let sizes = input.shape.iter();
-    let count = sizes.copied().try_fold(1_usize, usize::checked_mul);
+    let count = count(&input.shape);
     count.ok_or_else(|| wrong(input, "has more values than there can be".to_owned()))
 }
 

@@ -32,6 +32,7 @@ pub(crate) fn preflight<'a>(
     headers.push(("access-control-allow-methods", methods.into()));
     headers.push(("access-control-allow-headers", HEADERS.into()));
     headers.push(("access-control-max-age", MAX_AGE.into()));
+    headers.extend(vary(config, path));
     Some(headers)
 }
 
@@ -45,28 +46,103 @@ fn methods(config: &ShimConfig, path: &str) -> String {
     }
 }
 
+/// The origins of the pages that may ask for something. What is at no route is open to those that
+/// some route is open to.
+fn origins<'a>(config: &'a ShimConfig, path: &str) -> impl Iterator<Item = &'a str> {
+    let own = config.routes.iter().any(|route| route.path == path);
+    let routes = config.routes.iter();
+    let routes = routes.filter(move |route| !own || route.path == path);
+    routes.flat_map(|route| route.cors.iter().map(String::as_str))
+}
+
 /// What an answer tells a browser; none for pages that may not ask.
 fn headers(config: &ShimConfig, path: &str, origin: Option<&str>) -> Option<Vec<Header>> {
     let origin = origin?;
-    let own = config.routes.iter().any(|route| route.path == path);
-    let routes = config.routes.iter();
-    // What is at no route is open to those that some route is open to.
-    let mut origins = routes
-        .filter(|route| !own || route.path == path)
-        .flat_map(|route| &route.cors);
+    let mut origins = origins(config, path);
     let allowed = origins.find(|allowed| *allowed == "*" || *allowed == origin)?;
-    let mut headers = vec![("access-control-allow-origin", allowed.clone().into())];
-    if allowed != "*" {
-        headers.push(("vary", "origin".into()));
-    }
-    Some(headers)
+    Some(vec![(
+        "access-control-allow-origin",
+        allowed.to_owned().into(),
+    )])
+}
+
+/// An answer that another page would get otherwise must not be kept for that one.
+fn vary(config: &ShimConfig, path: &str) -> Option<Header> {
+    let mut origins = origins(config, path).peekable();
+    let differs = origins.peek().is_some() && origins.all(|origin| origin != "*");
+    differs.then_some(("vary", "origin".into()))
 }
 
 /// Tells a browser that the page may read this answer, if it may.
 pub(crate) fn allow(config: &ShimConfig, path: &str, origin: Option<&str>, reply: &mut Reply) {
+    reply.headers.extend(vary(config, path));
     if let Some(headers) = headers(config, path, origin) {
         reply.headers.extend(headers);
         let exposed = ("access-control-expose-headers", JSON_LENGTH.into());
         reply.headers.push(exposed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mlfn_shim_contract::Route;
+
+    use super::*;
+
+    fn config(origins: &[&str]) -> ShimConfig {
+        let route = |path: &str, origins: &[&str]| Route {
+            method: "POST".to_owned(),
+            path: path.to_owned(),
+            cors: origins.iter().map(|origin| (*origin).to_owned()).collect(),
+        };
+        ShimConfig {
+            routes: vec![route("/predict", origins), route("/own", &[])],
+            ..crate::handler::tests::config()
+        }
+    }
+
+    /// What an answer at the path says to a page: the origin that it allows, and what it varies by.
+    #[track_caller]
+    fn check(origins: &[&str], path: &str, origin: Option<&str>, expected: (&str, &str)) {
+        let mut reply = Reply::success(Vec::new());
+        allow(&config(origins), path, origin, &mut reply);
+        let header = |name: &str| {
+            let mut headers = reply.headers.iter();
+            let found = headers.find(|(found, _)| *found == name);
+            found.map_or("", |(_, value)| value)
+        };
+        let found = (header("access-control-allow-origin"), header("vary"));
+        assert_eq!(found, expected, "{origins:?} {path} {origin:?}");
+    }
+
+    #[test]
+    fn pages_learn_whether_they_may_ask_and_caches_that_it_depends() {
+        let (a, b) = ("https://a.example", "https://b.example");
+        check(&[a], "/predict", Some(a), (a, "origin"));
+        check(&[a, b], "/predict", Some(b), (b, "origin"));
+        check(&[a], "/predict", Some(b), ("", "origin"));
+        check(&[a], "/predict", None, ("", "origin"));
+        check(&["*"], "/predict", Some(b), ("*", ""));
+        check(&[], "/predict", Some(a), ("", ""));
+        check(&[a], "/own", Some(a), ("", ""));
+        check(&[a], "/v2", Some(a), (a, "origin"));
+    }
+
+    #[test]
+    fn only_a_browser_s_question_of_an_allowed_page_is_answered() {
+        let asks = |method: &str, origin: &'static str, wants: Option<&'static str>| {
+            let header = |name: &str| match name {
+                "origin" => Some(origin),
+                "access-control-request-method" => wants,
+                _ => None,
+            };
+            preflight(&config(&["https://a.example"]), method, "/predict", header)
+        };
+        let answer = asks("OPTIONS", "https://a.example", Some("POST")).expect("an answer");
+        assert!(answer.contains(&("access-control-allow-methods", "POST".into())));
+        assert!(answer.contains(&("vary", "origin".into())));
+        assert_eq!(asks("OPTIONS", "https://b.example", Some("POST")), None);
+        assert_eq!(asks("OPTIONS", "https://a.example", None), None);
+        assert_eq!(asks("POST", "https://a.example", Some("POST")), None);
     }
 }

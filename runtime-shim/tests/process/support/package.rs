@@ -72,6 +72,7 @@ impl Package {
             schedules: BTreeMap::new(),
             graph: None,
             batching: None,
+            steady: true,
             fetched: BTreeMap::new(),
         };
         Self { model, config }

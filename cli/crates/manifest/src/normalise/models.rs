@@ -9,7 +9,7 @@ use mlfn_core::{
 };
 use serde_json::Value as Json;
 
-use super::{Defaults, Located, options, triggers, values};
+use super::{Defaults, Located, options, traffic, triggers, values};
 use crate::problems::{Code, Problem, Problems};
 use crate::schema::v1;
 
@@ -64,6 +64,9 @@ pub(super) fn function(
     let output = output(written.output.as_ref(), &at.key("output"), problems);
     let batching = written.batching.as_ref();
     let batching = batching.map(|written| self::batching(written, &at.key("batching"), problems));
+    let traffic = written.traffic.as_ref();
+    let traffic =
+        traffic.and_then(|written| traffic::traffic(written, &at.key("traffic"), problems));
     let triggers = written.triggers.as_deref().unwrap_or_default();
     let (triggers_at, triggers) = triggers::triggers(triggers, &at.key("triggers"), problems);
     let function = Function {
@@ -80,6 +83,7 @@ pub(super) fn function(
         output,
         example: written.example.clone().map(Json::Object),
         batching,
+        traffic: traffic.or_else(|| defaults.traffic.clone()),
         triggers,
     };
     Some(Located {

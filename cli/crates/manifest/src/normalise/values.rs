@@ -206,6 +206,14 @@ fn check_variable_name(name: &str, at: &FieldPath, problems: &mut Problems) {
     }
 }
 
+/// A name that may have spaces in it.
+pub(super) fn check_text(text: &str, at: &FieldPath, problems: &mut Problems) {
+    if text.trim().is_empty() {
+        let problem = BAD_REFERENCE.error(at, "it is empty");
+        problems.push(problem.help("write the name alone"));
+    }
+}
+
 /// A queue, topic, bucket, stream or secret: a name, or an id of the cloud's such as an ARN. What
 /// exactly is allowed depends on the cloud, and is checked there.
 pub(super) fn check_reference(text: &str, at: &FieldPath, problems: &mut Problems) {

@@ -59,6 +59,9 @@ pub(crate) struct Manifest {
     /// Environment variables of every model. Example: `environment: { MODE: fast }`
     pub(crate) environment: Option<Environment>,
 
+    /// How requests move to a new version, for every model that does not say. Example: `traffic: { canary: 10%, every: 5m }`
+    pub(crate) traffic: Option<Traffic>,
+
     /// What differs in a stage; `--stage` chooses it. Example: `stages: { prod: { memory: 1024MB } }`
     pub(crate) stages: Option<IndexMap<String, Option<Stage>>>,
 
@@ -140,6 +143,8 @@ pub(crate) struct Stage {
     pub(crate) architecture: Option<Architecture>,
     /// Environment variables, added to those of the service. Example: `environment: { MODE: fast }`
     pub(crate) environment: Option<Environment>,
+    /// How requests move to a new version. Example: `traffic: { canary: 10%, every: 5m }`
+    pub(crate) traffic: Option<Traffic>,
 }
 
 /// The value of an environment variable.
@@ -194,6 +199,8 @@ pub(crate) struct ModelOptions {
     pub(crate) example: Option<Map<String, Json>>,
     /// Requests of one moment share a run of the model, where an instance gets several. Example: `batching: { max: 32, wait: 2ms }`
     pub(crate) batching: Option<Batching>,
+    /// How requests move to a new version; all at once if it is not given. Example: `traffic: { canary: 10%, every: 5m, alarm: errors }`
+    pub(crate) traffic: Option<Traffic>,
     /// What makes the model run. Example: `triggers: [{ http: POST /predict }]`
     pub(crate) triggers: Option<Vec<Trigger>>,
     /// What only AWS has. Example: `aws: { ephemeral_storage: 1GB }`
@@ -221,6 +228,20 @@ pub(crate) struct Batching {
     pub(crate) max: Option<u32>,
     /// The longest that a request waits for others; 2ms if it is not given. Example: `wait: 2ms`
     pub(crate) wait: Option<Quantity>,
+}
+
+/// How requests move to a new version: a part first, then twice as much each time, and back to the
+/// version before as soon as something speaks against the new one.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Traffic {
+    /// The first part of the requests, from 1% to 99%. Example: `canary: 10%`
+    #[schemars(required)]
+    pub(crate) canary: Option<Quantity>,
+    /// How long each part is watched before the next; 5m if it is not given. Example: `every: 5m`
+    pub(crate) every: Option<Quantity>,
+    /// What speaks against the new version: `errors` for a request that it fails on, which is so if it is not given, or the name of an alarm that exists in the cloud. Example: `alarm: errors`
+    pub(crate) alarm: Option<String>,
 }
 
 /// How the model's outputs become an answer.

@@ -62,7 +62,7 @@ fn the_configuration_is_compiled_from_the_manifest_and_the_model() {
     let function = project.service.functions.first_mut().expect("one model");
     function.example = Some(json!({"features": [1, 2, 3, 4]}));
     let triggers = json!([
-        {"http": {"method": "GET", "path": "/score", "auth": "none", "cors": []}},
+        {"http": {"method": "GET", "path": "/score", "auth": "none", "cors": ["*"]}},
         {"topic": {"name": "news"}},
     ]);
     function.triggers = serde_json::from_value(triggers).expect("triggers");
@@ -87,8 +87,9 @@ fn the_configuration_is_compiled_from_the_manifest_and_the_model() {
         "max_request": 6 << 20,
         "max_response": 5 << 20,
         "timeout": 30,
-        "routes": [{"method": "GET", "path": "/score"}],
+        "routes": [{"method": "GET", "path": "/score", "cors": ["*"]}],
         "schedules": {"timer": {"x": 1}},
+        "steady": true,
     });
     assert_eq!(config, expected);
 }

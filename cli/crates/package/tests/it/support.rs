@@ -50,6 +50,7 @@ impl Provider for Cloud {
             routes: self.routes.clone(),
             max_request: 6 << 20,
             max_response: 5 << 20,
+            tells_browsers: true,
         }
     }
 }

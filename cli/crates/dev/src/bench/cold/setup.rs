@@ -174,6 +174,7 @@ pub(in crate::bench) fn config() -> ShimConfig {
         graph: None,
         batching: None,
         traffic: None,
+        steady: true,
         fetched: BTreeMap::new(),
     }
 }
