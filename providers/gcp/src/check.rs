@@ -113,14 +113,15 @@ fn http(http: &HttpTrigger, at: &FieldPath) -> Vec<Diagnostic> {
         )
         .help("Use `auth: iam`, or `auth: none` for everybody.")
     });
-    let cors = (!http.cors.is_empty()).then(|| {
+    let is_asked = http.auth == HttpAuth::None;
+    let cors = (!http.cors.is_empty() && !is_asked).then(|| {
         Diagnostic::error(
             "cors-not-offered",
             "cross-origin requests not offered",
             at.key("cors"),
-            "Google Cloud passes the requests by which browsers ask for permission on to the function, which does not answer them.",
+            "Browsers ask for permission without saying who they are, and Google Cloud passes nothing on to this function from somebody it does not know.",
         )
-        .help("Remove `cors`, and put a load balancer or API Gateway before the function for browsers.")
+        .help("Use `auth: none`, or remove `cors` and put a load balancer or API Gateway before the function for browsers.")
     });
     auth.into_iter().chain(cors).collect()
 }
