@@ -7,7 +7,8 @@ use mlfn_engine::Request;
 
 use crate::deployment::{Bench, Job};
 use crate::errors::CommandError;
-use crate::pipeline;
+use crate::local;
+use crate::pipeline::{self, Checked};
 use crate::printer::Printer;
 use crate::report::Report;
 use crate::settings::{ManifestSettings, PartsSettings, Questions, RemoveSettings};
@@ -34,6 +35,11 @@ pub(crate) async fn remove(
     let Some(checked) = pipeline::check_again(&settings.manifest, &*report)? else {
         return Ok(ExitStatus::InvalidManifest);
     };
+    let spared = if settings.keep_logs {
+        logs(&checked)?
+    } else {
+        Vec::new()
+    };
     let environment = settings.manifest.environment;
     let bench = Bench::connect(checked, environment, settings.lock_timeout).await?;
     let job = Job {
@@ -45,9 +51,22 @@ pub(crate) async fn remove(
         stop,
     };
     let mut request = Request::remove();
+    request.spared = spared;
     let parts = (settings.manifest, settings.parts);
     request.suspects = suspects(&job, parts, &report).await?;
     job.carry_out(&request).await
+}
+
+/// The kinds of resources that hold logs.
+fn logs(checked: &Checked) -> anyhow::Result<Vec<&'static str>> {
+    let kinds = local::cloud(checked)?.logs();
+    if kinds.is_empty() {
+        let place = checked.place_name();
+        let message = format!("mlfn cannot keep the logs of {place}");
+        let hint = "remove the service without `--keep-logs`; on AWS, log groups can stay";
+        return Err(CommandError::usage(message).hint(hint).into());
+    }
+    Ok(kinds.to_vec())
 }
 
 /// What has to go though nothing is recorded of it. Usually that is nothing, and nobody is asked.

@@ -145,7 +145,7 @@ fn tally(done: &[Done]) -> String {
             .count()
     };
     let words = [
-        "created", "updated", "replaced", "deleted", "recorded", "forgot",
+        "created", "updated", "replaced", "deleted", "released", "recorded", "forgot",
     ];
     let parts = words.into_iter().filter(|word| number(word) > 0);
     let parts: Vec<String> = parts
@@ -164,6 +164,7 @@ pub(super) fn did(action: Action) -> &'static str {
         Action::Delete => "deleted",
         Action::Adopt => "recorded",
         Action::Forget => "forgot",
+        Action::Release => "released",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mlfn_core::{Action, Change, Drift, DriftOutcome, FieldChange, Plan, Purpose, Reason};
+use mlfn_core::{Action, Alarm, Change, Drift, DriftOutcome, FieldChange, Plan, Purpose, Reason};
 use mlfn_core::{ReplaceOrder, Shown};
 use serde_json::Value as Json;
 
@@ -66,6 +66,8 @@ pub(crate) struct Totals {
     pub(crate) delete: usize,
     /// New versions beside those that there are.
     pub(crate) version: usize,
+    /// What is used no more and stays.
+    pub(crate) release: usize,
     /// Changes of the record only.
     pub(crate) record: usize,
 }
@@ -88,6 +90,7 @@ impl Totals {
             Action::Replace(ReplaceOrder::CreateThenKeep { .. }) => self.version += 1,
             Action::Replace(_) => self.replace += 1,
             Action::Delete => self.delete += 1,
+            Action::Release => self.release += 1,
             Action::Adopt | Action::Forget => self.record += 1,
         }
     }
@@ -99,6 +102,7 @@ impl Totals {
             replace,
             delete,
             version,
+            release,
             record,
         } = self;
         let parts = [
@@ -114,6 +118,7 @@ impl Totals {
             ),
             (replace, "to replace"),
             (delete, "to delete"),
+            (release, "to release"),
             (record, "to record"),
         ];
         let parts = parts.into_iter().filter(|(number, _)| *number > 0);
@@ -140,7 +145,7 @@ fn change(change: &Change, purpose: Purpose, palette: Palette) -> String {
         Action::Update => ("~", palette.warning),
         Action::Replace(_) => ("!", palette.error),
         Action::Delete => ("-", palette.error),
-        Action::Keep | Action::Adopt | Action::Forget => ("=", palette.faint),
+        Action::Keep | Action::Adopt | Action::Forget | Action::Release => ("=", palette.faint),
     };
     let strong = palette.strong;
     let mut text = vec![format!(
@@ -155,6 +160,7 @@ fn change(change: &Change, purpose: Purpose, palette: Palette) -> String {
             text.push(lines(field, cause(change), palette));
         }
     }
+    text.extend(moved(change));
     let kept = change.kept.keys();
     for field in kept {
         text.push(format!("    {field}: stays as somebody else set it\n"));
@@ -163,6 +169,27 @@ fn change(change: &Change, purpose: Purpose, palette: Palette) -> String {
         text.push("\n".to_owned());
     }
     text.concat()
+}
+
+/// How requests move to what a pointer will point to.
+fn moved(change: &Change) -> Option<String> {
+    let (steps, wanted) = (change.steps.as_ref()?, change.wanted.as_ref()?);
+    let traffic = &wanted.shift.as_ref()?.traffic;
+    let parts = steps.parts.iter().map(|part| format!("{part} %"));
+    let parts: Vec<String> = parts.chain(["100 %".to_owned()]).collect();
+    let goes_on = match steps.since {
+        None => "",
+        Some(_) => ", where an earlier run stopped",
+    };
+    let back = match &traffic.alarm {
+        Alarm::Errors => "it fails on a request".to_owned(),
+        Alarm::Named(name) => format!("the alarm `{name}` is on"),
+    };
+    Some(format!(
+        "    requests: {}, each for {}{goes_on}; back at once if {back}\n",
+        parts.join(", "),
+        traffic.every
+    ))
 }
 
 fn verb(action: Action) -> &'static str {
@@ -176,6 +203,7 @@ fn verb(action: Action) -> &'static str {
         Action::Delete => "delete",
         Action::Adopt => "record",
         Action::Forget => "forget",
+        Action::Release => "release",
     }
 }
 
@@ -312,6 +340,7 @@ mod tests {
             prior: None,
             fields,
             kept: [].into(),
+            steps: None,
         }
     }
 

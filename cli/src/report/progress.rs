@@ -45,6 +45,17 @@ impl Live {
                 let pause = seconds(*after);
                 self.line(&format!("  {id}: {why}; trying again in {pause}"));
             }
+            Event::Shifted {
+                id,
+                percent,
+                watched,
+            } => {
+                let watched = watched.as_secs();
+                self.line(&format!(
+                    "  {id}: the new version gets {percent} % of the requests; watching it for \
+                     {watched} s"
+                ));
+            }
             Event::Done {
                 id,
                 action,
@@ -153,6 +164,7 @@ fn doing(action: Action) -> &'static str {
         Action::Delete => "deleting",
         Action::Adopt => "recording",
         Action::Forget => "forgetting",
+        Action::Release => "releasing",
     }
 }
 

@@ -28,12 +28,31 @@ fn function(service: &Service, function: &Function) -> Vec<Diagnostic> {
     ));
     found.extend(limits::MEMORY.check(function.memory.as_mib(), at.key("memory")));
     found.extend(limits::TIMEOUT.check(function.timeout.get(), at.key("timeout")));
+    found.extend(short_steps(function));
     found.extend(limits::ENVIRONMENT_NAMES.check(function));
     found.extend(environment_size(function));
     found.extend(common::endless_loops(function, PrefixFilter::ByCloud));
     found.extend(triggers(service, function));
     found.extend(options(&function.aws, &at.key("aws")));
     found
+}
+
+/// A warning about steps that nothing can be seen in.
+fn short_steps(function: &Function) -> Option<Diagnostic> {
+    let traffic = function.traffic.as_ref()?;
+    let every = traffic.every;
+    let detail = format!(
+        "CloudWatch tells errors by the minute, and later, so that `{every}` may show none."
+    );
+    (every < limits::TRAFFIC_STEP).then(|| {
+        Diagnostic::warning(
+            "traffic-too-fast",
+            "steps too short to see errors",
+            function.at().key("traffic").key("every"),
+            detail,
+        )
+        .help(format!("Write `{}` or more.", limits::TRAFFIC_STEP))
+    })
 }
 
 /// The size of the variables as Lambda measures it: that of a JSON object.

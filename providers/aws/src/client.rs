@@ -135,22 +135,26 @@ impl Clients {
         &self.config
     }
 
-    /// Where Systems Manager is, as no client knows it here.
-    pub(crate) fn ssm_url(&self, partition: &str) -> String {
+    /// Where a service is that no client knows here, by its id and the name of its endpoint.
+    pub(crate) fn url(&self, id: &str, host: &str, partition: &str) -> String {
         let region = self.config.region().map_or("", Region::as_ref);
         let domain = match partition {
             "aws-cn" => "amazonaws.com.cn",
             _ => "amazonaws.com",
         };
-        let own = || format!("https://ssm.{region}.{domain}");
-        self.other_endpoint("SSM").unwrap_or_else(own)
+        let own = || format!("https://{host}.{region}.{domain}");
+        self.other_endpoint(id).unwrap_or_else(own)
     }
 
     /// Host and port that the calls of a service go to, by the prefix of its actions.
     pub(crate) fn endpoint(&self, prefix: &str) -> String {
         let mut known = SERVICES.iter();
         let id = known.find(|(name, _)| *name == prefix);
-        let id = id.map_or_else(|| prefix.to_uppercase(), |(_, id)| (*id).to_owned());
+        let id = match (id, prefix) {
+            (Some((_, id)), _) => (*id).to_owned(),
+            (None, "cloudwatch") => "CloudWatch".to_owned(),
+            (None, prefix) => prefix.to_uppercase(),
+        };
         if let Some(url) = self.other_endpoint(&id) {
             let host = url.split_once("://").map_or(url.as_str(), |(_, host)| host);
             return host.trim_end_matches('/').to_owned();

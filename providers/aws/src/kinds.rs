@@ -134,7 +134,13 @@ pub const FUNCTION_VERSION: KindSpec = KindSpec {
 };
 
 /// The pointer to the version that serves: `<function>:live`.
-pub const ALIAS: KindSpec = in_place("aws:alias", &[FieldSpec::mutable("version")]);
+///
+/// `routing` is its `AdditionalVersionWeights`: the parts of the requests that other versions get, from
+/// 0 to 1. Nobody asks for any: there are some while requests move to a new version.
+pub const ALIAS: KindSpec = in_place(
+    "aws:alias",
+    &[FieldSpec::mutable("routing"), FieldSpec::mutable("version")],
+);
 
 /// Instances that are kept warm for an alias. Not ready until all of them are.
 pub const PROVISIONED_CONCURRENCY: KindSpec = in_place(
@@ -268,8 +274,8 @@ pub const SUBSCRIPTION: KindSpec = in_place(
 );
 
 /// An S3 bucket of the user's data, by its own name. One that the account has already is used as it
-/// is and never changed or removed, though [`Ours`](mlfn_core::Ownership::Ours) for the engine; else
-/// it is made, and its tags tell so. That is why it has no fields.
+/// is and never changed or removed ([`Borrowed`](mlfn_core::Ownership::Borrowed)); else it is made, and its
+/// tags tell so. That is why it has no fields.
 pub const BUCKET: KindSpec = in_place("aws:bucket", &[]);
 
 /// Our entries among the notifications of a bucket: `<bucket>/mlfn/<service>/<stage>`, with which

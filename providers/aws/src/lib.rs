@@ -63,6 +63,10 @@ impl Lower for Aws {
 
 #[async_trait]
 impl Cloud for Aws {
+    fn logs(&self) -> &'static [&'static str] {
+        &[kinds::LOG_GROUP.kind]
+    }
+
     async fn connect(&self, access: &Access) -> Result<Box<dyn Session>, ProviderError> {
         Ok(Box::new(AwsSession::connect(access).await?))
     }

@@ -2,7 +2,7 @@
 //! AWS Lambda Developer Guide, an API name is the page of that operation in its API Reference.
 
 use mlfn_core::common::{EnvironmentRule, TagRule};
-use mlfn_core::{Limit, NameRule, Unit};
+use mlfn_core::{Limit, NameRule, Seconds, Unit};
 
 /// Memory in steps of 1 MB (Developer Guide, "Lambda quotas").
 pub const MEMORY: Limit = Limit {
@@ -51,6 +51,11 @@ pub const FUNCTION_NAME: usize = 64;
 /// Bytes of all environment variables together, measured as a JSON object (Developer Guide,
 /// "Lambda quotas": 4 KB).
 pub const ENVIRONMENT: usize = 4096;
+
+/// The shortest step of a canary in which errors can be seen: metrics of Lambda have periods of a minute and
+/// come later than that
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html>).
+pub const TRAFFIC_STEP: Seconds = Seconds::new(120);
 
 /// Names of environment variables: `[a-zA-Z]([a-zA-Z0-9_])+` (`Environment`, `Variables`); the
 /// reserved ones of the Developer Guide, "Defined runtime environment variables". Everything that

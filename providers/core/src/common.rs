@@ -280,6 +280,19 @@ pub fn only_x86(function: &Function, owner: &str) -> Option<Diagnostic> {
     })
 }
 
+/// An error if requests shall move to a new version step by step.
+pub fn no_traffic(function: &Function, owner: &str) -> Option<Diagnostic> {
+    function.traffic.as_ref().map(|_| {
+        Diagnostic::error(
+            "traffic-not-offered",
+            "traffic not offered",
+            function.at().key("traffic"),
+            format!("mlfn cannot move requests step by step on {owner} yet."),
+        )
+        .help("Remove `traffic`, or write it for a stage that runs on AWS.")
+    })
+}
+
 /// A warning about a window that a cloud does not wait for.
 pub fn window_ignored(queue: &QueueTrigger, at: &FieldPath, owner: &str) -> Option<Diagnostic> {
     let window = queue.window?;

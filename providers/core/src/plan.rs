@@ -6,7 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::{Digest, FunctionName, ReplaceOrder, Resource, ResourceId, ServiceName, StageName};
+use crate::{
+    Digest, FunctionName, ReplaceOrder, Resource, ResourceId, ServiceName, StageName, Steps,
+};
 
 /// Everything that a deploy will do, and nothing that it will not. The same input gives the same
 /// plan, byte for byte.
@@ -111,6 +113,9 @@ pub struct Change {
     /// Fields that somebody else changed, and that stay as they are in the cloud.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kept: BTreeMap<String, Json>,
+    /// For a pointer whose requests move step by step: the steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Steps>,
 }
 
 impl Change {
@@ -143,12 +148,17 @@ pub enum Action {
     Adopt,
     /// Its record is removed; the cloud is not changed.
     Forget,
+    /// It is used no more and stays in the cloud; its record is removed.
+    Release,
 }
 
 impl Action {
     /// Whether it changes the cloud.
     pub fn is_mutating(self) -> bool {
-        !matches!(self, Self::Keep | Self::Adopt | Self::Forget)
+        !matches!(
+            self,
+            Self::Keep | Self::Adopt | Self::Forget | Self::Release
+        )
     }
 
     /// The word for it, e.g. `create`.
@@ -161,6 +171,7 @@ impl Action {
             Self::Delete => "delete",
             Self::Adopt => "adopt",
             Self::Forget => "forget",
+            Self::Release => "release",
         }
     }
 }
@@ -197,6 +208,10 @@ pub enum Reason {
     Gone,
     /// It belongs to somebody else now.
     TakenOver(String),
+    /// It belongs to others, and was only used.
+    Borrowed,
+    /// Whoever removes the service wants it to stay.
+    Spared,
     /// It is what another resource of the manifest is called in the cloud.
     Renamed(ResourceId),
 }
@@ -217,6 +232,8 @@ impl fmt::Display for Reason {
             Self::Unwanted => f.write_str("no longer in the manifest"),
             Self::Superseded => f.write_str("a newer one took its place"),
             Self::Gone => f.write_str("is gone already"),
+            Self::Borrowed => f.write_str("belongs to others, and stays as it is"),
+            Self::Spared => f.write_str("stays, as was asked for"),
             Self::Renamed(to) => write!(f, "is `{to}` now"),
             Self::TakenOver(owner) => write!(f, "belongs to {owner} now"),
         }

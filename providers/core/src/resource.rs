@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::Value;
+use crate::{Shift, Traffic, Value};
 
 /// The name of a resource inside its service and stage: `aws:function/classifier`. It stays the
 /// same when the resource is replaced by another one in the cloud.
@@ -95,6 +95,10 @@ pub struct Resource {
     /// that the new revision must answer before the pointer is switched to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Json>,
+    /// For such a pointer: that requests move to the new revision step by step, and do not change
+    /// over at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<Shift>,
 }
 
 impl Resource {
@@ -107,6 +111,7 @@ impl Resource {
             after: BTreeSet::new(),
             within: None,
             probe: None,
+            shift: None,
         }
     }
 
@@ -135,6 +140,14 @@ impl Resource {
     #[must_use]
     pub fn probed(mut self, request: Option<Json>) -> Self {
         self.probe = request;
+        self
+    }
+
+    /// Points, by its field `field`, to a revision that requests move to step by step.
+    #[must_use]
+    pub fn shifted(mut self, field: &str, traffic: Option<Traffic>) -> Self {
+        let field = field.to_owned();
+        self.shift = traffic.map(|traffic| Shift { field, traffic });
         self
     }
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
-    Artifact, FileRef, KindSpec, Operate, Provider, ProviderError, Recorded, Resource, ResourceId,
-    Service, ServiceName, StageName, Value,
+    Artifact, Failure, FileRef, KindSpec, Operate, Provider, ProviderError, Recorded, Resource,
+    ResourceId, Service, ServiceName, StageName, Value, Watch,
 };
 
 /// A provider that knows what its cloud has to hold. It needs no credentials for that, so that
@@ -27,6 +27,11 @@ pub trait Lower: Provider {
 /// A provider that can deploy.
 #[async_trait]
 pub trait Cloud: Lower {
+    /// The kinds that hold logs, which may outlive the service; none if logs are no resources.
+    fn logs(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Finds credentials and makes sure that they are good.
     async fn connect(&self, access: &Access) -> Result<Box<dyn Session>, ProviderError>;
 }
@@ -101,6 +106,29 @@ pub trait Session: Send + Sync {
     /// [`Unhealthy`](crate::Failure::Unhealthy).
     async fn probe(&self, call: &Call<'_>, request: &Json) -> Result<(), ProviderError>;
 
+    /// Sends `percent` of the requests of a pointer to the revision that `call.inputs` lets it point
+    /// to, and the others to the one that it points to by `prior`; at 0, that one gets all again.
+    /// Answers what the pointer is like then; an `update` sends all requests to what it sets. Only
+    /// for resources with a [`Shift`](crate::Shift).
+    async fn shift(
+        &self,
+        call: &Call<'_>,
+        _prior: &Recorded,
+        _percent: u8,
+    ) -> Result<Observed, ProviderError> {
+        Err(cannot_shift(call))
+    }
+
+    /// What speaks against the revision that `call.inputs` lets a pointer point to, in words, since
+    /// it got its first requests around it; none if nothing does.
+    async fn watch(
+        &self,
+        call: &Call<'_>,
+        _watch: &Watch<'_>,
+    ) -> Result<Option<String>, ProviderError> {
+        Err(cannot_shift(call))
+    }
+
     /// A remote name as the cloud shows it: those in plans and records may have places in them for
     /// what is known only after connecting.
     fn full_name(&self, remote_name: &str) -> String {
@@ -117,6 +145,14 @@ pub trait Session: Send + Sync {
     fn operate(&self) -> Option<&dyn Operate> {
         None
     }
+}
+
+fn cannot_shift(call: &Call<'_>) -> ProviderError {
+    let why = format!(
+        "the requests of `{}` cannot move step by step here",
+        call.id
+    );
+    Failure::Rejected { why }.into()
 }
 
 /// How to find something in a cloud.
@@ -229,6 +265,8 @@ pub struct Observed {
 pub enum Ownership {
     /// It has the tags of this service and stage.
     Ours,
+    /// It belongs to others and is used as it is: never changed, and never removed.
+    Borrowed,
     /// It has not.
     Foreign {
         /// Who it belongs to, as far as can be seen, e.g. ``the service `iris`, stage `prod` `` or
@@ -238,6 +276,11 @@ pub enum Ownership {
 }
 
 impl Ownership {
+    /// Whether a service may use it.
+    pub fn is_usable(&self) -> bool {
+        matches!(self, Self::Ours | Self::Borrowed)
+    }
+
     /// Decides by the tags of a thing.
     pub fn by_tags(
         tag: impl Fn(&str) -> Option<String>,
@@ -263,6 +306,7 @@ impl fmt::Display for Ownership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ours => f.write_str("this service"),
+            Self::Borrowed => f.write_str("others, and is used as it is"),
             Self::Foreign { described } => f.write_str(described),
         }
     }

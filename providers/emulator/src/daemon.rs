@@ -162,6 +162,23 @@ impl Daemon {
         Err(Failure::Unavailable { why }.into())
     }
 
+    /// How many requests a revision failed on that it got as its part of an alias's.
+    pub(crate) async fn failures(
+        &self,
+        function: &str,
+        revision: &str,
+    ) -> Result<u64, ProviderError> {
+        // Nobody fails on requests that nobody takes.
+        let Some(endpoint) = self.find().await else {
+            return Ok(0);
+        };
+        let action = format!("failures?{function}:{revision}");
+        let answer = endpoint.ask("GET", &action).await;
+        let answer = answer.ok_or_else(|| endpoint.unreachable())?;
+        let told: serde_json::Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        Ok(told["failures"].as_u64().unwrap_or_default())
+    }
+
     /// Ends it, if it runs, and waits for that.
     pub(crate) async fn stop(&self) -> Result<(), ProviderError> {
         let Some(endpoint) = self.find().await else {
@@ -322,6 +339,7 @@ impl front::Control for Desk {
         match action {
             "health" => json_reply(StatusCode::OK, &json!({ "pid": std::process::id() })),
             "reload" => self.reload(),
+            "failures" => self.failures(request.uri().query().unwrap_or_default()),
             "stop" => {
                 self.stop.notify_one();
                 json_reply(StatusCode::ACCEPTED, &json!({}))
@@ -332,6 +350,14 @@ impl front::Control for Desk {
 }
 
 impl Desk {
+    /// `<function>:<revision>`.
+    fn failures(&self, query: &str) -> Response<Full<Bytes>> {
+        let (function, revision) = query.split_once(':').unwrap_or((query, ""));
+        let cloud = self.cloud.get().and_then(Weak::upgrade);
+        let failures = cloud.map_or(0, |cloud| cloud.emulator().failures(function, revision));
+        json_reply(StatusCode::OK, &json!({ "failures": failures }))
+    }
+
     fn reload(&self) -> Response<Full<Bytes>> {
         let cloud = self.cloud.get().and_then(Weak::upgrade);
         match cloud.map(|cloud| cloud.refresh()) {

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
 use mlfn_core::{
-    KindSpec, Memory, Plan, ProviderName, Release, Resource, Service, ServiceName, Session,
-    StageName, Trigger,
+    Alarm, KindSpec, Memory, Plan, ProviderName, Release, Resource, Seconds, Service, ServiceName,
+    Session, StageName, Traffic, Trigger,
 };
 use mlfn_engine::state::{MemoryStore, State, StateStore};
 use mlfn_engine::{
@@ -83,6 +83,11 @@ impl Variant {
                 _ => "jobs",
             };
             function.example = Some(json!({"do": "echo"}));
+            function.traffic = Some(Traffic {
+                canary: 50,
+                every: Seconds::new(1),
+                alarm: Alarm::Errors,
+            });
             function.triggers = vec![
                 trigger("http", json!({})),
                 trigger("queue", json!({"name": queue})),
@@ -322,7 +327,7 @@ impl FakeTwin {
     ///
     /// If that fails.
     pub fn write_codes(root: &Path) {
-        for code in ["one", "two", "three", "four", "broken"] {
+        for code in ["one", "two", "three", "four", "broken", "flaky"] {
             fs_err::write(root.join(code), code).expect("writes");
         }
     }

@@ -6,7 +6,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mlfn_core::{Address, BoxError, Call, Failure, Observed, ProviderError, Recorded, Session};
+use mlfn_core::{
+    Address, BoxError, Call, Failure, Observed, ProviderError, Recorded, Session, Watch,
+};
 use mlfn_engine::state::{Document, StateStore, StoreError, Tag, Versioned};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -193,6 +195,25 @@ impl Session for FaultySession<'_> {
 
     async fn probe(&self, call: &Call<'_>, request: &Json) -> Result<(), ProviderError> {
         self.inner.probe(call, request).await
+    }
+
+    async fn shift(
+        &self,
+        call: &Call<'_>,
+        prior: &Recorded,
+        percent: u8,
+    ) -> Result<Observed, ProviderError> {
+        self.injector
+            .make(self.inner.shift(call, prior, percent), Refusal::error)
+            .await
+    }
+
+    async fn watch(
+        &self,
+        call: &Call<'_>,
+        watch: &Watch<'_>,
+    ) -> Result<Option<String>, ProviderError> {
+        self.inner.watch(call, watch).await
     }
 }
 

@@ -83,6 +83,9 @@ pub struct Request {
     /// What is not wanted, and may be there though nothing is recorded of it: if it is there and
     /// ours, it goes. For removals whose record is lost.
     pub suspects: Vec<Resource>,
+    /// Kinds of which nothing is removed: what is not wanted of them stays in the cloud, and is
+    /// not recorded any more.
+    pub spared: Vec<&'static str>,
 }
 
 impl Request {
@@ -94,6 +97,7 @@ impl Request {
             release,
             drift: DriftPolicy::PutRight,
             suspects: Vec::new(),
+            spared: Vec::new(),
         }
     }
 
@@ -106,6 +110,7 @@ impl Request {
             release,
             drift: DriftPolicy::PutRight,
             suspects: Vec::new(),
+            spared: Vec::new(),
         }
     }
 }
@@ -187,6 +192,7 @@ impl Engine<'_> {
             state,
             seen: &seen,
             drift: request.drift,
+            spared: &request.spared,
         })?)
     }
 

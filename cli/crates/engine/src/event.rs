@@ -44,6 +44,15 @@ pub enum Event<'a> {
         /// The pause before.
         after: Duration,
     },
+    /// A part of the requests goes to a new revision now.
+    Shifted {
+        /// The pointer.
+        id: &'a ResourceId,
+        /// The part.
+        percent: u8,
+        /// How long it is watched before the next part.
+        watched: Duration,
+    },
     /// Work on a resource is done and recorded.
     Done {
         /// The resource.

@@ -44,6 +44,8 @@ pub(crate) fn rollback(state: Option<&State>, to: Option<u64>) -> Result<Request
         Some(number) => history
             .iter()
             .find(|deployment| deployment.number == number),
+        // What served before the deploy that was stopped halfway.
+        None if state.is_some_and(State::is_shifting) => history.last(),
         None => before(history),
     };
     let known = || history.iter().map(|deployment| deployment.number).collect();
@@ -53,11 +55,20 @@ pub(crate) fn rollback(state: Option<&State>, to: Option<u64>) -> Result<Request
     })?;
     Ok(Request {
         purpose: Purpose::Rollback { to: target.number },
-        wanted: target.resources.clone(),
+        wanted: at_once(target.resources.clone()),
         release: target.release.clone(),
         drift: crate::DriftPolicy::PutRight,
         suspects: Vec::new(),
+        spared: Vec::new(),
     })
+}
+
+/// Whoever goes back is in a hurry, and what is gone back to has proven itself.
+fn at_once(mut resources: Vec<Resource>) -> Vec<Resource> {
+    for resource in &mut resources {
+        resource.shift = None;
+    }
+    resources
 }
 
 /// The deployment before the one that serves; after a rollback, the one before its target.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use mlfn_core::{Address, Observed, Ownership, Resource, ResourceId, Session};
+use mlfn_core::{Address, Observed, Resource, ResourceId, Session};
 
 use crate::EngineError;
 use crate::retry::Retry;
@@ -27,10 +27,10 @@ impl Seen {
             .as_ref()
     }
 
-    /// What there is under a name, if it is ours.
+    /// What there is under a name, if it is ours to use.
     pub(crate) fn ours(&self, id: &ResourceId, remote_name: &str) -> Option<&Observed> {
         self.get(id, remote_name)
-            .filter(|observed| observed.owner == Ownership::Ours)
+            .filter(|observed| observed.owner.is_usable())
     }
 }
 

@@ -201,6 +201,6 @@ fn parts(change: &Change) -> &'static [Part] {
         | Action::Adopt
         | Action::Replace(ReplaceOrder::CreateThenKeep { .. }) => &[Part::Make],
         Action::Replace(_) => &[Part::Make, Part::Clear],
-        Action::Delete | Action::Forget => &[Part::Clear],
+        Action::Delete | Action::Forget | Action::Release => &[Part::Clear],
     }
 }

@@ -133,6 +133,7 @@ pub(crate) fn request(plan: &Plan) -> Request {
             DriftPolicy::PutRight
         },
         suspects: Vec::new(),
+        spared: Vec::new(),
     }
 }
 
@@ -185,6 +186,7 @@ fn past(action: Action) -> &'static str {
         Action::Delete => "deleted",
         Action::Adopt => "adopted",
         Action::Forget => "forgotten",
+        Action::Release => "released",
     }
 }
 

@@ -7,7 +7,16 @@ use crate::source::SourceFile;
 use crate::yaml::{Content, Entry, Node, Scalar, Style};
 
 /// Keys of the service that hold for every model.
-const DEFAULTS: [&str; 4] = ["memory", "timeout", "architecture", "environment"];
+const DEFAULTS: [&str; 5] = [
+    "memory",
+    "timeout",
+    "architecture",
+    "environment",
+    "traffic",
+];
+
+/// Those of them whose entries hold beside the model's own.
+const MERGED: [&str; 1] = ["environment"];
 
 /// The keys whose entries may be secrets.
 const WITH_SECRETS: [&str; 2] = ["environment", "params"];
@@ -48,7 +57,10 @@ fn model_defaults(model: &mut Entry, defaults: &[&Entry]) {
     for default in defaults {
         match own.iter_mut().find(|entry| entry.key == default.key) {
             None => own.push((*default).clone()),
-            Some(entry) => add_missing(&mut entry.value, &default.value),
+            Some(entry) if MERGED.contains(&entry.key.as_str()) => {
+                add_missing(&mut entry.value, &default.value);
+            }
+            Some(_) => {}
         }
     }
 }

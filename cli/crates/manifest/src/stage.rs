@@ -12,11 +12,12 @@ const UNKNOWN_STAGE: Code = Code::new("unknown-stage", "the manifest has no such
 const DEFAULT_STAGE: &str = "dev";
 
 /// What a stage may override. Every other key there is reported as unknown.
-const OVERRIDABLE: [&str; 6] = [
+const OVERRIDABLE: [&str; 7] = [
     "memory",
     "timeout",
     "architecture",
     "environment",
+    "traffic",
     "params",
     "state",
 ];
@@ -92,7 +93,7 @@ fn lay_over(base: &mut Node, overriding: &Entry) {
     match existing {
         None => entries.push(overriding.clone()),
         Some(entry) => match (&mut entry.value.content, &overriding.value.content) {
-            (Content::Map(_), Content::Map(more)) => {
+            (Content::Map(_), Content::Map(more)) if entry.key != "traffic" => {
                 for below in more {
                     replace(&mut entry.value, below);
                 }

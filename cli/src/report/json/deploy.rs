@@ -22,6 +22,7 @@ pub(super) fn change(change: &Change) -> Json {
         "why": change.reason.to_string(),
         "fields": change.fields,
         "kept": change.kept,
+        "steps": change.steps,
     })
 }
 
@@ -33,6 +34,7 @@ pub(super) fn summary(plan: &Plan) -> Json {
         replace,
         delete,
         version,
+        release,
         record,
     } = Totals::of(plan);
     json!({
@@ -46,6 +48,7 @@ pub(super) fn summary(plan: &Plan) -> Json {
         "replace": replace,
         "delete": delete,
         "version": version,
+        "release": release,
         "record": record,
         "uploads": plan.uploads,
     })
@@ -62,6 +65,17 @@ pub(super) fn event(event: &Event<'_>) -> Option<(&'static str, Json)> {
         Event::Retrying { id, why, after } => {
             let seconds = after.as_secs_f64();
             ("retrying", json!({"id": id, "why": why, "after": seconds}))
+        }
+        Event::Shifted {
+            id,
+            percent,
+            watched,
+        } => {
+            let seconds = watched.as_secs();
+            (
+                "shifted",
+                json!({"id": id, "percent": percent, "seconds": seconds}),
+            )
         }
         Event::Done {
             id,

@@ -178,8 +178,11 @@ fn version(
 fn pointer(service: &Service, function: &Function, version: &Resource) -> Resource {
     Resource::new(alias(function), names::alias(service, function))
         .within(function_id(function))
+        // Parts of the requests that somebody sends elsewhere are drift.
+        .with("routing", json!(null))
         .with("version", Value::output(&version.id, "version"))
         .probed(function.example.clone())
+        .shifted("version", function.traffic.clone())
 }
 
 fn provisioned(service: &Service, function: &Function) -> Option<Resource> {

@@ -7,10 +7,10 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mlfn_core::{Action, Change, Plan, Value};
+use mlfn_core::{Action, Alarm, Change, Plan, Value};
 use serde_json::{Value as Json, json};
 
-use self::table::{NEEDS, Need, Needs};
+use self::table::{NEEDS, Need, Needs, SEES_ALARMS, SEES_ERRORS};
 use crate::credentials::Identity;
 
 /// The policy document that lets its owner make and carry out `plan`, and nothing else.
@@ -64,7 +64,7 @@ fn needed(change: &Change) -> Vec<&'static Need> {
     } = needs;
     let probed = change.wanted.as_ref().is_some_and(|r| r.probe.is_some());
     let parts: &[&'static [Need]] = match change.action {
-        Action::Keep | Action::Adopt | Action::Forget => &[read],
+        Action::Keep | Action::Adopt | Action::Forget | Action::Release => &[read],
         Action::Create if probed => &[read, create, probe],
         Action::Create => &[read, create],
         Action::Update if probed => &[read, update, probe],
@@ -72,7 +72,18 @@ fn needed(change: &Change) -> Vec<&'static Need> {
         Action::Replace(_) => &[read, create, delete],
         Action::Delete => &[read, delete],
     };
-    parts.iter().copied().flatten().collect()
+    let watched = change.steps.as_ref().map_or(&[][..], |_| watch(change));
+    parts.iter().copied().flatten().chain(watched).collect()
+}
+
+/// What whoever moves requests step by step has to see.
+fn watch(change: &Change) -> &'static [Need] {
+    let shift = change.wanted.as_ref().and_then(|r| r.shift.as_ref());
+    match shift.map(|shift| &shift.traffic.alarm) {
+        None => &[],
+        Some(Alarm::Errors) => SEES_ERRORS,
+        Some(Alarm::Named(_)) => SEES_ALARMS,
+    }
 }
 
 /// What the patterns of a change are about.

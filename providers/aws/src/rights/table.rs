@@ -88,6 +88,12 @@ const ADD_TO_APIS: &[Need] = &[need(&["apigateway:POST"], IN_APIS)];
 const CHANGE_APIS: &[Need] = &[need(&["apigateway:PATCH"], IN_APIS)];
 const CLEAR_APIS: &[Need] = &[need(&["apigateway:DELETE"], IN_APIS)];
 
+/// Metrics have no ARNs.
+pub(super) const SEES_ERRORS: &[Need] = &[need(&["cloudwatch:GetMetricData"], EVERYTHING)];
+
+/// Whoever may see less than all alarms is told of no composite ones.
+pub(super) const SEES_ALARMS: &[Need] = &[need(&["cloudwatch:DescribeAlarms"], EVERYTHING)];
+
 /// One for each kind.
 pub(super) const NEEDS: &[Needs] = &[
     Needs {
@@ -382,13 +388,10 @@ pub(super) const NEEDS: &[Needs] = &[
     },
     Needs {
         kind: kinds::BUCKET.kind,
-        read: &[need(&["s3:ListBucket"], BUCKET)],
-        create: &[need(
-            &["s3:CreateBucket", "s3:GetBucketTagging", "s3:TagResource"],
-            BUCKET,
-        )],
+        read: &[need(&["s3:GetBucketTagging", "s3:ListBucket"], BUCKET)],
+        create: &[need(&["s3:CreateBucket", "s3:TagResource"], BUCKET)],
         update: &[],
-        delete: &[need(&["s3:DeleteBucket", "s3:GetBucketTagging"], BUCKET)],
+        delete: &[need(&["s3:DeleteBucket"], BUCKET)],
         probe: &[],
     },
     Needs {

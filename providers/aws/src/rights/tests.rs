@@ -25,6 +25,7 @@ fn change(action: Action, wanted: Resource) -> Change {
         prior: None,
         fields: Vec::new(),
         kept: [].into(),
+        steps: None,
     }
 }
 

@@ -31,20 +31,18 @@ impl Kind for Alias {
             return Ok(None);
         };
         let arn = alias.alias_arn.unwrap_or_default();
-        // With a part of the traffic elsewhere, it is not what was set.
         let weights = alias
             .routing_config
             .and_then(|routing| routing.additional_version_weights);
-        let version = match (alias.function_version, weights) {
-            (Some(version), Some(weights)) if !weights.is_empty() => {
-                format!("{version} and others")
-            }
-            (version, _) => version.unwrap_or_default(),
-        };
+        let weights = weights.filter(|weights| !weights.is_empty());
+        let fields = [
+            ("routing", json!(weights)),
+            ("version", json!(alias.function_version)),
+        ];
         Ok(Some(Observed {
             outputs: entries([("arn", json!(arn))]),
             remote_id: arn,
-            fields: entries([("version", json!(version))]),
+            fields: entries(fields),
             owner,
             pending: None,
         }))
@@ -78,7 +76,7 @@ impl Kind for Alias {
             .function_name(function)
             .name(alias)
             .set_function_version(call.inputs.text("version"))
-            .routing_config(all_of_the_traffic())
+            .routing_config(routing(HashMap::new()))
             .send()
             .await
             .map_err(context.failed("lambda:UpdateAlias", call.remote_name))?;
@@ -93,8 +91,37 @@ impl Kind for Alias {
     }
 }
 
-fn all_of_the_traffic() -> AliasRoutingConfiguration {
-    let others = HashMap::new();
+/// The version of `prior` gets all requests but for that part, which goes to the new one.
+pub(super) async fn shift(
+    context: &Context,
+    call: &Call<'_>,
+    prior: &Recorded,
+    percent: u8,
+) -> Result<Observed, ProviderError> {
+    let (function, alias) = split(call.remote_name, ':');
+    let new = call.inputs.text("version").unwrap_or_default();
+    let weights: HashMap<String, f64> = match percent {
+        0 => HashMap::new(),
+        _ => [(new, f64::from(percent) / 100.0)].into(),
+    };
+    let old = prior.fields.get("version").cloned().unwrap_or_default();
+    let update = context.clients.lambda().update_alias();
+    update
+        .function_name(function)
+        .name(alias)
+        .set_function_version(old.as_str().map(str::to_owned))
+        .routing_config(routing(weights.clone()))
+        .send()
+        .await
+        .map_err(context.failed("lambda:UpdateAlias", call.remote_name))?;
+    let weights = Some(weights).filter(|weights| !weights.is_empty());
+    Ok(Observed {
+        fields: entries([("routing", json!(weights)), ("version", old)]),
+        ..accepted(call, &prior.remote_id, prior.outputs.clone())
+    })
+}
+
+fn routing(others: HashMap<String, f64>) -> AliasRoutingConfiguration {
     let routing = AliasRoutingConfiguration::builder();
     routing.set_additional_version_weights(Some(others)).build()
 }

@@ -15,7 +15,7 @@ pub(super) struct Bucket;
 
 #[async_trait]
 impl Kind for Bucket {
-    /// Whoever of the account made it, the service may use it.
+    /// Whoever of the account made it, the service may use it. Its tags tell whether mlfn did.
     async fn read(
         &self,
         context: &Context,
@@ -29,11 +29,19 @@ impl Kind for Bucket {
             .await;
         let answer = answer.map_err(context.failed("s3:ListBucket", name));
         let there = found(answer.map_err(|error| explained(context, name, error)))?;
-        Ok(there.map(|_| Observed {
+        if there.is_none() {
+            return Ok(None);
+        }
+        let tags = s3::tags_there(context, name).await?;
+        let owner = match context.owner(&tags) {
+            Ownership::Ours => Ownership::Ours,
+            _ => Ownership::Borrowed,
+        };
+        Ok(Some(Observed {
             remote_id: name.clone(),
             fields: BTreeMap::new(),
             outputs: outputs(context, name),
-            owner: Ownership::Ours,
+            owner,
             pending: None,
         }))
     }

@@ -1,5 +1,5 @@
 //! What exists and is only looked up: streams, parameters and secrets. It is never made, changed or
-//! removed, and belongs to the service as far as the engine is concerned: nobody else can claim it.
+//! removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +47,7 @@ impl<E: Existing> Kind for E {
         Ok(found.map(|found| Observed {
             fields: BTreeMap::new(),
             outputs: entries([("arn", json!(found.arn))]),
-            owner: Ownership::Ours,
+            owner: Ownership::Borrowed,
             pending: found.pending,
             remote_id: found.arn,
         }))

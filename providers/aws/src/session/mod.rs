@@ -21,11 +21,14 @@
 //! | `streams` (by `existing`) | kinesis-stream, dynamodb-stream |
 //! | `secrets` (by `existing` and `ssm`) | parameter, secret |
 //!
+//! `cloudwatch` tells what speaks against a version. It and `ssm` make calls without a client (`signed`).
+//!
 //! `role` is a good example. What all kinds share is in `context`, what those of S3 share is in `s3`,
 //! and what AWS's errors mean is in `errors`.
 
 mod alias;
 mod bucket;
+mod cloudwatch;
 mod context;
 mod existing;
 mod function;
@@ -43,6 +46,7 @@ mod role;
 mod s3;
 mod schedule;
 mod secrets;
+mod signed;
 mod ssm;
 mod streams;
 mod subscription;
@@ -59,7 +63,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use mlfn_core::Plan;
 use mlfn_core::{
     Access, Address, Answer, Call, Failure, Invocation, LogPage, LogQuery, Observed, Operate,
-    ProviderError, Recorded, ResourceId, Session,
+    ProviderError, Recorded, ResourceId, Session, Watch,
 };
 use serde_json::Value as Json;
 
@@ -223,6 +227,23 @@ impl Session for AwsSession {
 
     async fn probe(&self, call: &Call<'_>, request: &Json) -> Result<(), ProviderError> {
         invoke::probe(&self.context, call, request).await
+    }
+
+    async fn shift(
+        &self,
+        call: &Call<'_>,
+        prior: &Recorded,
+        percent: u8,
+    ) -> Result<Observed, ProviderError> {
+        alias::shift(&self.context, call, prior, percent).await
+    }
+
+    async fn watch(
+        &self,
+        call: &Call<'_>,
+        watch: &Watch<'_>,
+    ) -> Result<Option<String>, ProviderError> {
+        cloudwatch::watch(&self.context, call, watch).await
     }
 
     fn full_name(&self, remote_name: &str) -> String {

@@ -20,11 +20,15 @@ pub(super) async fn bucket_tags(
     if head.is_none() {
         return Ok(None);
     }
-    let tags = s3.get_bucket_tagging().bucket(bucket).send().await;
+    tags_there(context, bucket).await.map(Some)
+}
+
+/// All tags of a bucket that is there.
+pub(super) async fn tags_there(context: &Context, bucket: &str) -> Result<Tags, ProviderError> {
+    let get = context.clients.s3().get_bucket_tagging();
+    let tags = get.bucket(bucket).send().await;
     let tags = found(tags.map_err(context.failed("s3:GetBucketTagging", bucket)))?;
-    Ok(Some(
-        tags.map_or_else(Tags::new, |tags| tags_of(tags.tag_set())),
-    ))
+    Ok(tags.map_or_else(Tags::new, |tags| tags_of(tags.tag_set())))
 }
 
 /// Makes a bucket that has these tags from the beginning. Nobody but the account can read it: that

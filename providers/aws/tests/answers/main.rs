@@ -2,10 +2,12 @@
 //!
 //! - `server`: who answers
 //! - `refusals`: what each refusal means
+//! - `canary`: requests that move to a new version
 //! - `states`: functions, versions and instances that are not ready
 
 #![expect(clippy::expect_used, reason = "a failing helper is a failing test")]
 
+mod canary;
 mod refusals;
 mod server;
 mod states;

@@ -145,7 +145,7 @@ async fn a_version_under_another_revision_is_published_anew() {
 }
 
 #[tokio::test]
-async fn an_alias_with_traffic_elsewhere_is_not_what_was_set() {
+async fn an_alias_tells_what_it_sends_elsewhere() {
     let answer = json!({
         "AliasArn": format!("{ARN}:live"), "FunctionVersion": "3",
         "RoutingConfig": {"AdditionalVersionWeights": {"4": 0.1}},
@@ -156,7 +156,8 @@ async fn an_alias_with_traffic_elsewhere_is_not_what_was_set() {
     let alias = Subject::new(kinds::ALIAS, "iris-dev-classifier:live", &json!({}));
     let found = aws.session().await.read(&alias.address()).await;
     let found = found.expect("answers").expect("is there");
-    assert_ne!(found.fields["version"], json!("3"));
+    assert_eq!(found.fields["version"], json!("3"));
+    assert_eq!(found.fields["routing"], json!({"4": 0.1}));
 }
 
 #[track_caller]

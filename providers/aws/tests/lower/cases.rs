@@ -2,8 +2,9 @@
 
 use mlfn_aws::Aws;
 use mlfn_core::{
-    Architecture, ArchiveFormat, Artifact, Digest, EnvironmentValue, FetchedFile, Function,
+    Alarm, Architecture, ArchiveFormat, Artifact, Digest, EnvironmentValue, FetchedFile, Function,
     Lower as _, Memory, Provider as _, ProviderName, Resource, Route, Seconds, SecretRef, Service,
+    Traffic,
 };
 use mlfn_testkit::{function, listing, service, trigger};
 use serde_json::{Value as Json, json};
@@ -285,6 +286,13 @@ fn options() -> Vec<Case> {
             function.example = Some(json!({"features": [5.1, 3.5, 1.4, 0.2]}));
             function.aws.ephemeral_storage = Some(Memory::mib(1024));
             function.aws.log_retention_days = Some(14);
+        }),
+        case("traffic", |s| {
+            s.functions[0].traffic = Some(Traffic {
+                canary: 10,
+                every: Seconds::new(300),
+                alarm: Alarm::Named("too slow".to_owned()),
+            });
         }),
         case("concurrency", |s| {
             s.functions[0].aws.reserved_concurrency = Some(5);

@@ -52,6 +52,9 @@ fn resource(resource: &Resource) -> Json {
     if let Some(probe) = &resource.probe {
         all.insert("probe".into(), probe.clone());
     }
+    if let Some(shift) = &resource.shift {
+        all.insert("shift".into(), json!(shift));
+    }
     let fields = resource.fields.iter();
     let fields: Map<String, Json> = fields
         .map(|(name, value)| (name.clone(), shown(value)))

@@ -38,7 +38,7 @@ async fn what_another_stage_made_is_known_as_its() {
 async fn a_bucket_of_others_is_used_and_never_removed() {
     let aws = Account::dev().await;
     let there = aws.read(kinds::BUCKET, "given").await.expect("is there");
-    assert_eq!(there.owner, Ownership::Ours);
+    assert_eq!(there.owner, Ownership::Borrowed);
     let there = recorded(kinds::BUCKET, "given", there);
     aws.delete(&there).await.expect("does nothing");
     assert!(aws.read(kinds::BUCKET, "given").await.is_some());

@@ -2,7 +2,7 @@
 //! everything that stayed as it was, so that a change drops no request.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mlfn_core::ProviderName;
@@ -38,16 +38,43 @@ pub(crate) struct LiveFunction {
     log: Arc<LogFile>,
     /// Its own gate, and how many it lets in.
     reserved: Option<(u32, Arc<Gate>)>,
+    /// Requests that revisions failed on which an alias gives a part of its requests to.
+    failures: Mutex<BTreeMap<String, u64>>,
 }
 
 impl LiveFunction {
-    /// The pool of a revision, an alias, or the newest. For an alias with several revisions, each
-    /// call chooses anew.
-    pub(crate) fn pool(&self, qualifier: Option<&str>) -> Option<&Arc<Pool>> {
+    /// The revision that a revision's name, an alias or the newest stands for. For an alias with
+    /// several revisions, each call chooses anew.
+    pub(crate) fn revision<'a>(&'a self, qualifier: Option<&'a str>) -> &'a str {
         let qualifier = qualifier.unwrap_or(LATEST);
         let alias = self.aliases.get(qualifier);
-        let version = alias.map_or(qualifier, |alias| alias.choose(fastrand::f64()));
-        self.pools.get(version)
+        alias.map_or(qualifier, |alias| alias.choose(fastrand::f64()))
+    }
+
+    /// The pool of what is asked for, as [`LiveFunction::revision`] chooses it.
+    pub(crate) fn pool(&self, qualifier: Option<&str>) -> Option<&Arc<Pool>> {
+        self.pool_of(self.revision(qualifier))
+    }
+
+    /// The pool of a revision.
+    pub(crate) fn pool_of(&self, revision: &str) -> Option<&Arc<Pool>> {
+        self.pools.get(revision)
+    }
+
+    /// Notes that a revision failed on a request, if it has a part of an alias's requests.
+    pub(crate) fn failed(&self, revision: &str) {
+        if is_shared(&self.aliases, revision) {
+            *self.counts().entry(revision.to_owned()).or_default() += 1;
+        }
+    }
+
+    /// How many requests a revision failed on since it got a part of an alias's requests.
+    pub(crate) fn failures(&self, revision: &str) -> u64 {
+        self.counts().get(revision).copied().unwrap_or_default()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All of its pools.
@@ -59,6 +86,12 @@ impl LiveFunction {
     pub(crate) fn log(&self) -> &Arc<LogFile> {
         &self.log
     }
+}
+
+/// Whether an alias gives a part of its requests to a revision.
+fn is_shared(aliases: &BTreeMap<String, Alias>, revision: &str) -> bool {
+    let mut aliases = aliases.values();
+    aliases.any(|alias| alias.weights.contains_key(revision))
 }
 
 /// What Lambda calls the revision that has not been published.
@@ -105,6 +138,13 @@ impl Live {
             shared,
             groups: self.groups.clone(),
             leases: Arc::clone(&self.leases),
+        }
+    }
+
+    /// Notes that a revision of a function failed on a request.
+    pub(crate) fn failed(&self, function: &str, revision: &str) {
+        if let Some(function) = self.functions.get(function) {
+            function.failed(revision);
         }
     }
 
@@ -165,11 +205,14 @@ impl Maker<'_> {
             let old = old.and_then(|old| old.pools.get(version));
             (version.clone(), pool(spec, scale, old))
         });
+        let mut failures = old.map(|old| old.counts().clone()).unwrap_or_default();
+        failures.retain(|revision, _| is_shared(&wiring.aliases, revision));
         LiveFunction {
             pools: pools.collect(),
             aliases: wiring.aliases.clone(),
             log,
             reserved,
+            failures: Mutex::new(failures),
         }
     }
 

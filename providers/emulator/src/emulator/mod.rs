@@ -260,9 +260,10 @@ impl Emulator {
     pub(crate) async fn invoke_as(&self, id: String, call: Call) -> Result<Done, InvokeError> {
         let live = self.live();
         let qualifier = call.qualifier.as_deref();
-        let function = live.functions.get(&call.function);
-        let pool = function.and_then(|function| function.pool(qualifier));
-        let pool = pool.ok_or_else(|| not_found(&call.function, qualifier))?;
+        let missing = || not_found(&call.function, qualifier);
+        let function = live.functions.get(&call.function).ok_or_else(missing)?;
+        let revision = function.revision(qualifier);
+        let pool = function.pool_of(revision).ok_or_else(missing)?;
         let mut arn = arn(live.wiring.region.as_deref(), &call.function);
         if let Some(qualifier) = qualifier {
             arn = format!("{arn}:{qualifier}");
@@ -278,7 +279,20 @@ impl Emulator {
             wants_tail: call.wants_tail,
             work: Work::Event(event),
         };
-        Ok(pool.invoke(ask).await?)
+        let done = pool.invoke(ask).await?;
+        if !done.ending.is_success() {
+            // Who is asked for it now is what is live now.
+            self.live().failed(&call.function, revision);
+        }
+        Ok(done)
+    }
+
+    /// How many requests a revision of a function failed on since an alias gives it a part of its
+    /// requests.
+    pub(crate) fn failures(&self, function: &str, revision: &str) -> u64 {
+        let live = self.live();
+        let function = live.functions.get(function);
+        function.map_or(0, |function| function.failures(revision))
     }
 
     /// Passes HTTP on to a function, as it is.

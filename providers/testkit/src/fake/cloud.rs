@@ -28,6 +28,18 @@ pub struct Thing {
     pub ready_after: u32,
 }
 
+impl Thing {
+    /// Becomes something of others that everybody may use.
+    pub fn lend(&mut self) {
+        self.tags = Some(("others".to_owned(), "lent".to_owned()));
+    }
+
+    pub(super) fn is_lent(&self) -> bool {
+        let tags = self.tags.as_ref();
+        tags.is_some_and(|(service, stage)| service == "others" && stage == "lent")
+    }
+}
+
 /// All of it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Contents {
@@ -198,10 +210,12 @@ impl Contents {
             .things
             .values()
             .filter(|other| other.kind == "fake:alias");
-        let used: BTreeSet<_> = aliases
-            .filter_map(|a| a.fields.get("version"))
-            .map(Json::to_string)
-            .collect();
+        let mut used = BTreeSet::new();
+        for alias in aliases {
+            used.extend(alias.fields.get("version").map(Json::to_string));
+            let routing = alias.fields.get("routing").and_then(Json::as_object);
+            used.extend(routing.into_iter().flat_map(|parts| parts.keys().cloned()));
+        }
         match thing
             .outputs
             .get("number")

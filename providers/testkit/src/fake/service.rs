@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use mlfn_core::{Digest, FieldSpec, FileRef, KindSpec, ReplaceOrder, Resource, ResourceId, Value};
+use mlfn_core::{
+    Alarm, Digest, FieldSpec, FileRef, KindSpec, ReplaceOrder, Resource, ResourceId, Seconds,
+    Traffic, Value,
+};
 use serde_json::json;
 
 /// Every kind of the fake cloud.
@@ -34,7 +37,7 @@ pub const KINDS: &[KindSpec] = &[
     },
     KindSpec {
         kind: "fake:alias",
-        fields: &[FieldSpec::mutable("version")],
+        fields: &[FieldSpec::mutable("routing"), FieldSpec::mutable("version")],
         replace: ReplaceOrder::DeleteThenCreate,
         volatile: &[],
     },
@@ -84,6 +87,8 @@ pub struct FakeFunction {
     pub protocol: Option<String>,
     /// Answered before the alias is switched.
     pub probe: bool,
+    /// The first part of the requests that a new version gets, in percent.
+    pub canary: Option<u8>,
 }
 
 impl Default for FakeFunction {
@@ -96,6 +101,7 @@ impl Default for FakeFunction {
             path: "/".to_owned(),
             protocol: None,
             probe: true,
+            canary: None,
         }
     }
 }
@@ -169,9 +175,11 @@ impl FakeFunction {
                 .with("code", code)
                 .within(function.clone()),
             Resource::new(id("fake:alias"), format!("{remote}:live"))
+                .with("routing", json!(null))
                 .with("version", Value::output(&version, "number"))
                 .within(function.clone())
-                .probed(self.probe.then(|| json!({ "features": [1] }))),
+                .probed(self.probe.then(|| json!({ "features": [1] })))
+                .shifted("version", self.canary.map(traffic)),
         ];
         all.extend(self.protocol.as_ref().map(|protocol| {
             let target = Value::Text(vec!["to ".into(), Value::output(&function, "arn")]);
@@ -181,6 +189,14 @@ impl FakeFunction {
                 .after(id("fake:alias"))
         }));
         all
+    }
+}
+
+fn traffic(canary: u8) -> Traffic {
+    Traffic {
+        canary,
+        every: Seconds::new(15),
+        alarm: Alarm::Errors,
     }
 }
 

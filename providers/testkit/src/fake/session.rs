@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mlfn_core::{
     Address, Call, Failure, Observed, Ownership, ProviderError, Recorded, ServiceName, Session,
-    StageName,
+    StageName, Watch,
 };
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::cloud::{FakeCloud, Thing};
 
@@ -53,7 +53,11 @@ impl FakeSession {
             remote_id: id.to_owned(),
             fields,
             outputs: thing.outputs.clone(),
-            owner: Ownership::by_tags(tag, &self.service, &self.stage),
+            owner: if thing.is_lent() {
+                Ownership::Borrowed
+            } else {
+                Ownership::by_tags(tag, &self.service, &self.stage)
+            },
             pending: (thing.ready_after > 0).then(|| "starting".to_owned()),
         }
     }
@@ -116,6 +120,9 @@ impl Session for FakeSession {
             for field in changed {
                 thing.fields.insert(field.clone(), call.inputs.json(field));
             }
+            if thing.kind == "fake:alias" {
+                thing.fields.insert("routing".to_owned(), Json::Null);
+            }
             if let Some(revision) = thing.outputs.get_mut("revision") {
                 *revision = Json::from(revision.as_u64().unwrap_or_default() + 1);
             }
@@ -155,6 +162,51 @@ impl Session for FakeSession {
             .into()),
         }
     }
+
+    async fn shift(
+        &self,
+        call: &Call<'_>,
+        prior: &Recorded,
+        percent: u8,
+    ) -> Result<Observed, ProviderError> {
+        let old = prior.fields.get("version").cloned().unwrap_or_default();
+        let routing = match percent {
+            0 => Json::Null,
+            _ => json!({ version(call): percent }),
+        };
+        self.cloud.change(|contents| {
+            let thing = contents.things.get_mut(&prior.remote_id);
+            let thing = thing.ok_or_else(|| Failure::NotFound {
+                what: prior.remote_name.clone(),
+            })?;
+            thing.fields.insert("version".to_owned(), old);
+            thing.fields.insert("routing".to_owned(), routing);
+            Ok(self.observe(&prior.remote_id, &contents.things[&prior.remote_id]))
+        })
+    }
+
+    /// Code that is called `flaky` fails as soon as it gets half of the requests.
+    async fn watch(
+        &self,
+        call: &Call<'_>,
+        _watch: &Watch<'_>,
+    ) -> Result<Option<String>, ProviderError> {
+        let flaky = mlfn_core::file_mark(&mlfn_core::Digest::of(b"flaky"));
+        let (contents, new) = (self.cloud.lock(), version(call));
+        let alias = contents.find(call.id.kind(), call.remote_name);
+        let part = alias.and_then(|(_, alias)| alias.fields.get("routing")?.get(&new)?.as_u64());
+        let mut versions = contents.things.values();
+        let number = Some(call.inputs.json("version"));
+        let code = versions.find(|thing| thing.outputs.get("number") == number.as_ref());
+        let is_flaky = code.is_some_and(|version| version.fields.get("code") == Some(&flaky));
+        let fails = is_flaky && part.is_some_and(|part| part >= 20);
+        Ok(fails.then(|| format!("version {new} failed on 3 requests")))
+    }
+}
+
+/// The version that a call points an alias to, as a key of `routing`.
+fn version(call: &Call<'_>) -> String {
+    call.inputs.json("version").to_string()
 }
 
 fn json_fields(call: &Call<'_>) -> BTreeMap<String, Json> {

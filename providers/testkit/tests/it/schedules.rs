@@ -193,7 +193,7 @@ impl<'a> Schedule<'a> {
                 .service
                 .functions
                 .values_mut()
-                .filter(|f| f.code == "broken");
+                .filter(|f| f.code == "broken" || f.code == "flaky");
             broken.for_each(|function| function.code = "one".into());
         }
     }
@@ -203,10 +203,12 @@ impl<'a> Schedule<'a> {
         let (token, path) = (self.pick(["secret", "other"]), self.pick(["/", "/x/"]));
         let architecture = self.pick(["x86_64", "arm64"]);
         let protocol = self.chance.bool().then(|| self.pick(["http", "websocket"]));
-        let codes = ["one", "two", "three", "four", "broken"];
-        let known = if may_break { 5 } else { 4 };
+        let codes = ["one", "two", "three", "four", "broken", "flaky"];
+        let known = if may_break { codes.len() } else { 4 };
+        let canary = self.chance.choice([None, Some(10), Some(50)]).expect("one");
         let code = codes[self.chance.usize(0..known)].to_owned();
         let function: &mut FakeFunction = self.service.functions.entry(name).or_default();
+        function.canary = canary;
         match self.chance.u8(0..7) {
             0 => function.memory = memory,
             1 => function.token = token,

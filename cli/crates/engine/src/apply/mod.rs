@@ -5,6 +5,7 @@
 //! state. Changes that do not need each other run at the same time.
 
 mod keeper;
+mod shift;
 mod step;
 
 use std::collections::BTreeSet;
@@ -105,6 +106,35 @@ pub enum StepError {
     /// A reference to an output that never appeared.
     #[error("the provider contradicts itself; this is a bug of mlfn: {0}")]
     Contradiction(String),
+    /// The new revision got a part of the requests, something spoke against it, and the one before
+    /// has all of them again.
+    #[error("{}", went_back(*percent, why))]
+    WentBack {
+        /// The part that it had got, in percent; 0 if it got none.
+        percent: u8,
+        /// What spoke against it.
+        why: String,
+    },
+    /// As before, but the cloud did not give the requests back.
+    #[error(
+        "{why}, and {percent} % of the requests still go to the new revision, because that could \
+         not be undone"
+    )]
+    NotBack {
+        /// The part that it still gets, in percent.
+        percent: u8,
+        /// What speaks against it.
+        why: String,
+        /// Why it could not be undone.
+        #[source]
+        error: Box<GaveUp>,
+    },
+    /// It was stopped while requests moved to the new revision.
+    #[error("stopped while {percent} % of the requests go to the new revision")]
+    Paused {
+        /// The part that it has got to, in percent.
+        percent: u8,
+    },
     /// Something of ours appeared since the plan was made, and it is not like what is wanted.
     #[error("`{0}` was made by somebody else in the meantime")]
     Appeared(String),
@@ -117,6 +147,21 @@ impl StepError {
             Self::Provider(error) => error.error.hint(),
             Self::State(error) => error.hint(),
             Self::Appeared(_) => Some("Run the command again.".to_owned()),
+            Self::WentBack { .. } => Some(
+                "The revision before serves all requests. The logs tell what failed (`mlfn logs`); \
+                 mend it and deploy again."
+                    .to_owned(),
+            ),
+            Self::NotBack { .. } => Some(
+                "`mlfn rollback` gives all requests to the revision before; deploying again tries \
+                 that, too."
+                    .to_owned(),
+            ),
+            Self::Paused { .. } => Some(
+                "Deploying again goes on from there; `mlfn rollback` gives all requests to the \
+                 revision before."
+                    .to_owned(),
+            ),
             Self::Contradiction(_) => None,
         }
     }
@@ -125,6 +170,7 @@ impl StepError {
     pub fn provider(&self) -> Option<&ProviderError> {
         match self {
             Self::Provider(error) => Some(&error.error),
+            Self::NotBack { error, .. } => Some(&error.error),
             _ => None,
         }
     }
@@ -134,8 +180,19 @@ impl StepError {
         match self {
             Self::Provider(error) => error.error.is_general(),
             Self::State(_) => true,
-            Self::Contradiction(_) | Self::Appeared(_) => false,
+            Self::NotBack { error, .. } => error.error.is_general(),
+            Self::Contradiction(_)
+            | Self::Appeared(_)
+            | Self::WentBack { .. }
+            | Self::Paused { .. } => false,
         }
+    }
+}
+
+fn went_back(percent: u8, why: &str) -> String {
+    match percent {
+        0 => format!("the new revision gets no requests: {why}"),
+        _ => format!("went back, after {percent} % of the requests: {why}"),
     }
 }
 
@@ -151,6 +208,7 @@ pub(crate) async fn apply(
         engine,
         plan,
         keeper,
+        lost,
     };
     let mut walk = Walk {
         engine,

@@ -9,13 +9,14 @@ use mlfn_core::{
 };
 use serde_json::{Value as Json, json};
 
+use super::shift::{Move, Start};
 use super::{Keeper, StepError};
 use crate::engine::Engine;
 use crate::order::{Part, Step};
 use crate::recover::comparable;
 use crate::retry::GaveUp;
-use crate::state::{Intent, Operation};
-use crate::{Event, check};
+use crate::state::{Intent, Operation, Shifted};
+use crate::{Cancel, Event, check};
 
 /// What a step does, for reports: a replacement is two.
 pub(super) fn action(change: &Change, part: Part) -> Action {
@@ -31,6 +32,8 @@ pub(super) struct Runner<'a> {
     pub(super) engine: &'a Engine<'a>,
     pub(super) plan: &'a Plan,
     pub(super) keeper: &'a Keeper<'a>,
+    /// On when the lock is lost.
+    pub(super) lost: &'a Cancel,
 }
 
 /// How something came to be there.
@@ -70,7 +73,7 @@ impl Runner<'_> {
     async fn clear(&self, prior: &Recorded, action: Action) -> Result<(), StepError> {
         let (id, name) = (&prior.id, &prior.remote_name);
         if action == Action::Delete {
-            self.begin(prior.clone(), Operation::Delete).await?;
+            self.begin(prior.clone(), Operation::Delete, None).await?;
             let delete = async |_| match self.engine.session.delete(prior).await {
                 Err(ProviderError {
                     failure: Failure::NotFound { .. },
@@ -100,7 +103,7 @@ impl Runner<'_> {
             }
             (Action::Update, Some(prior)) => {
                 self.probe(wanted, &inputs).await?;
-                self.begin(record.clone(), Operation::Update).await?;
+                self.change_over(change, wanted, &inputs, &record).await?;
                 let changed = change
                     .fields
                     .iter()
@@ -112,7 +115,7 @@ impl Runner<'_> {
             }
             _ => {
                 self.probe(wanted, &inputs).await?;
-                self.begin(record.clone(), Operation::Create).await?;
+                self.begin(record.clone(), Operation::Create, None).await?;
                 self.create(wanted, &inputs, &record).await?
             }
         };
@@ -129,14 +132,45 @@ impl Runner<'_> {
         .await
     }
 
-    async fn save(&self, record: Recorded) -> Result<(), StepError> {
+    /// Begins an update. If it moves requests step by step, all but the last part are moved.
+    async fn change_over(
+        &self,
+        change: &Change,
+        wanted: &Resource,
+        inputs: &Inputs,
+        record: &Recorded,
+    ) -> Result<(), StepError> {
+        let start = self.start(change);
+        let (Some(start), Some(steps), Some(shift), Some(prior)) =
+            (start, &change.steps, &wanted.shift, &change.prior)
+        else {
+            return self.begin(record.clone(), Operation::Update, None).await;
+        };
+        let about = Move {
+            wanted,
+            shift,
+            inputs,
+            prior,
+        };
+        self.may_move(&about, steps).await?;
+        self.begin(record.clone(), Operation::Update, Some(start))
+            .await?;
+        self.move_requests(&about, steps, start).await
+    }
+
+    pub(super) async fn save(&self, record: Recorded) -> Result<(), StepError> {
         self.keeper
             .edit(|state| state.put(record))
             .await
             .map_err(StepError::State)
     }
 
-    async fn begin(&self, record: Recorded, operation: Operation) -> Result<(), StepError> {
+    async fn begin(
+        &self,
+        record: Recorded,
+        operation: Operation,
+        start: Option<Start>,
+    ) -> Result<(), StepError> {
         let intent = Intent {
             id: record.id,
             remote_name: record.remote_name,
@@ -145,6 +179,7 @@ impl Runner<'_> {
             dependencies: record.dependencies,
             within: record.within,
             since: self.engine.host.now(),
+            shifted: start.map(|Start { percent, since }| Shifted { percent, since }),
         };
         self.keeper
             .edit(|state| state.begin(intent))
@@ -222,7 +257,7 @@ impl Runner<'_> {
         };
         match &error.failure {
             Failure::AlreadyExists {
-                owner: Ownership::Ours,
+                owner: Ownership::Ours | Ownership::Borrowed,
                 what,
             } => {
                 let found = session.read(&address).await?;
@@ -242,7 +277,7 @@ impl Runner<'_> {
         observed: &Observed,
         origin: Origin,
     ) -> Result<BTreeSet<String>, StepError> {
-        if observed.owner != Ownership::Ours {
+        if !observed.owner.is_usable() {
             let (what, owner) = (wanted.remote_name.clone(), observed.owner.clone());
             let error = Failure::AlreadyExists { what, owner }.into();
             return Err(GaveUp {
@@ -409,7 +444,7 @@ impl Runner<'_> {
     }
 
     /// Tries a call about a wanted resource. `call` also gets how many tries failed before.
-    async fn calling<T>(
+    pub(super) async fn calling<T>(
         &self,
         wanted: &Resource,
         inputs: &Inputs,

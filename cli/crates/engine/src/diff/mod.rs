@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mlfn_core::{
     Action, Change, Drift, DriftOutcome, FieldChange, KindSpec, Ownership, Plan, Purpose, Reason,
-    Recorded, Release, ReplaceOrder, Resource, ResourceId, ServiceName, StageName,
+    Recorded, Release, ReplaceOrder, Resource, ResourceId, ServiceName, Shown, StageName, Steps,
 };
 use serde_json::Value as Json;
 
@@ -23,7 +23,7 @@ use crate::error::{Foreign, PlanError};
 use crate::look::Seen;
 use crate::order::graph;
 use crate::recover::{Certainty, Known, View, comparable, view};
-use crate::state::State;
+use crate::state::{Intent, State};
 
 /// What to do about what somebody else changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,6 +60,8 @@ pub struct Question<'a> {
     pub seen: &'a Seen,
     /// What to do about drift.
     pub drift: DriftPolicy,
+    /// Kinds of which nothing is removed.
+    pub spared: &'a [&'static str],
 }
 
 /// The answer.
@@ -95,6 +97,7 @@ fn sorted_by_need(wanted: &[Resource]) -> Result<Vec<&Resource>, PlanError> {
         prior: None,
         fields: Vec::new(),
         kept: BTreeMap::new(),
+        steps: None,
     };
     let changes: Vec<Change> = wanted.iter().map(change).collect();
     let steps = graph(&changes)?.steps;
@@ -209,6 +212,7 @@ impl<'a> Diff<'a> {
         let mut change = self.change(wanted, action, reason, Some(there.recorded));
         change.fields = comparison.changed;
         change.kept = comparison.kept;
+        change.steps = steps(&change, self.question.state);
         Ok(change)
     }
 
@@ -314,6 +318,7 @@ impl<'a> Diff<'a> {
             wanted: Some(wanted.clone()),
             prior,
             kept: BTreeMap::new(),
+            steps: None,
         }
     }
 
@@ -411,10 +416,8 @@ impl<'a> Diff<'a> {
         let question = self.question;
         for suspect in question.suspects {
             let same = |c: &Change| c.id == suspect.id && c.remote_name() == suspect.remote_name;
-            let is_ours = question
-                .seen
-                .ours(&suspect.id, &suspect.remote_name)
-                .is_some();
+            let found = question.seen.get(&suspect.id, &suspect.remote_name);
+            let is_ours = found.is_some_and(|found| found.owner == Ownership::Ours);
             if is_ours && !self.changes.iter().any(same) {
                 let mut known = self.found(suspect);
                 known.recorded.dependencies = suspect.dependencies();
@@ -435,12 +438,20 @@ impl<'a> Diff<'a> {
             (Some(Ownership::Foreign { described }), _) => {
                 (Action::Forget, Reason::TakenOver(described.clone()))
             }
-            (Some(Ownership::Ours), Some(heir)) => {
+            (Some(Ownership::Ours | Ownership::Borrowed), Some(heir)) => {
                 (Action::Forget, Reason::Renamed(heir.id.clone()))
+            }
+            (Some(Ownership::Borrowed), None) => (Action::Release, Reason::Borrowed),
+            (Some(Ownership::Ours), None) if self.is_spared(&recorded.id) => {
+                (Action::Release, Reason::Spared)
             }
             (Some(Ownership::Ours), None) => (Action::Delete, reason),
         };
         self.changes.push(ended(action, reason, recorded.clone()));
+    }
+
+    fn is_spared(&self, id: &ResourceId) -> bool {
+        self.question.spared.contains(&id.kind())
     }
 
     fn is_wanted(&self, recorded: &Recorded) -> bool {
@@ -474,6 +485,40 @@ impl<'a> Diff<'a> {
     }
 }
 
+/// In which steps requests move to what an update lets a pointer point to; none if they are not
+/// asked to, or if nothing serves.
+fn steps(change: &Change, state: Option<&State>) -> Option<Steps> {
+    let (wanted, prior) = (change.wanted.as_ref()?, change.prior.as_ref()?);
+    let shift = wanted.shift.as_ref()?;
+    let moved = change.fields.iter().find(|f| f.field == shift.field)?;
+    let serves = prior.fields.get(&shift.field).is_some_and(|f| !f.is_null());
+    if change.action != Action::Update || !serves {
+        return None;
+    }
+    let parts = shift.traffic.steps();
+    let begun = state.into_iter().flat_map(|state| &state.pending);
+    let mut begun = begun.filter(|intent| intent.id == change.id);
+    // Requests that were on their way to another revision begin anew.
+    let same = |intent: &&Intent| {
+        let to = intent.fields.get(&shift.field).cloned();
+        to.is_some_and(|to| moved.to == Shown::Value(to))
+    };
+    let begun = begun.find(same).and_then(|intent| intent.shifted);
+    Some(begun.map_or_else(
+        || Steps {
+            parts: parts.clone(),
+            since: None,
+        },
+        |begun| {
+            let rest = parts.iter().copied().filter(|part| *part > begun.percent);
+            Steps {
+                parts: std::iter::once(begun.percent).chain(rest).collect(),
+                since: Some(begun.since.as_unix()),
+            }
+        },
+    ))
+}
+
 fn ended(action: Action, reason: Reason, prior: Recorded) -> Change {
     Change {
         id: prior.id.clone(),
@@ -483,6 +528,7 @@ fn ended(action: Action, reason: Reason, prior: Recorded) -> Change {
         prior: Some(prior),
         fields: Vec::<FieldChange>::new(),
         kept: BTreeMap::new(),
+        steps: None,
     }
 }
 

@@ -74,6 +74,19 @@ pub struct Intent {
     pub within: Option<ResourceId>,
     /// When it was begun.
     pub since: Timestamp,
+    /// If requests move to a new revision step by step: how far they have got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shifted: Option<Shifted>,
+}
+
+/// How far requests have got on their way to a new revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shifted {
+    /// The part that the new revision gets, in percent, or is about to get.
+    pub percent: u8,
+    /// When it got its first requests.
+    pub since: Timestamp,
 }
 
 /// How something is changed.
@@ -131,6 +144,20 @@ impl State {
     pub(crate) fn begin(&mut self, intent: Intent) {
         self.settle(&intent.id, &intent.remote_name);
         self.pending.push(intent);
+    }
+
+    /// Notes how far requests are about to get.
+    pub(crate) fn shift(&mut self, id: &ResourceId, remote_name: &str, shifted: Shifted) {
+        let mut pending = self.pending.iter_mut();
+        let intent = pending.find(|p| p.id == *id && p.remote_name == remote_name);
+        if let Some(intent) = intent {
+            intent.shifted = Some(shifted);
+        }
+    }
+
+    /// Whether requests were on their way to a new revision when the last run ended.
+    pub(crate) fn is_shifting(&self) -> bool {
+        self.pending.iter().any(|intent| intent.shifted.is_some())
     }
 
     /// Notes that this is there. What had its place is superseded.

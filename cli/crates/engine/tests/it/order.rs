@@ -32,6 +32,7 @@ fn change(name: usize, action: Action, wanted: &[usize], prior: &[usize]) -> Cha
         prior: (action != Action::Create).then_some(recorded),
         fields: Vec::new(),
         kept: BTreeMap::new(),
+        steps: None,
     }
 }
 

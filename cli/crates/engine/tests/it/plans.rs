@@ -8,7 +8,7 @@ use mlfn_engine::{
 };
 use mlfn_testkit::TestHost;
 use mlfn_testkit::bench::{Bench, FakeTwin, Faults};
-use mlfn_testkit::fake::{FakeCloud, FakeFunction, FakeService, KINDS};
+use mlfn_testkit::fake::{FakeCloud, FakeFunction, FakeService, KINDS, Thing};
 use tempfile::TempDir;
 
 /// A cloud in which [`FakeService::small`] with an API is deployed.
@@ -332,6 +332,43 @@ fn what_nobody_recorded_goes_if_it_is_ours() {
     assert_eq!(foreign, ["api", "alias", "version", "function"].map(delete));
 }
 
+/// Removes everything after `meddle`; only the role shall stay, as `line` says.
+#[track_caller]
+fn check_release(meddle: fn(&FakeCloud), spared: Vec<&'static str>, line: &str) {
+    mlfn_testkit::run(async {
+        let deployed = Deployed::new();
+        let bench = Bench::new(&deployed.twin, TestHost::new(1));
+        bench.deploy(&request(&service(|_| ()))).await;
+        meddle(&deployed.twin.cloud);
+        let remove = Request {
+            spared,
+            ..Request::remove()
+        };
+        let plan = bench.plan(&remove).await.expect("a plan");
+        let lines: Vec<String> = plan.effective().map(self::line).collect();
+        assert_eq!(lines.last().map(String::as_str), Some(line), "{lines:?}");
+        bench.deploy(&remove).await;
+        let things = deployed.twin.cloud.things().into_values();
+        let kinds: Vec<String> = things.map(|thing| thing.kind).collect();
+        assert_eq!(kinds, ["fake:role"]);
+        assert!(bench.state().await.expect("a state").resources.is_empty());
+    });
+}
+
+#[test]
+fn what_others_lent_and_what_is_spared_stays() {
+    check_release(
+        |cloud| cloud.tamper("fake:role", "s-dev-a", Thing::lend),
+        Vec::new(),
+        "release fake:role/a: belongs to others, and stays as it is",
+    );
+    check_release(
+        |_| (),
+        vec!["fake:role"],
+        "release fake:role/a: stays, as was asked for",
+    );
+}
+
 #[test]
 fn a_plan_of_another_version_is_refused() {
     let question = pure(&[]);
@@ -365,6 +402,7 @@ fn pure(wanted: &[Resource]) -> Result<mlfn_core::Plan, PlanError> {
         seen: &Seen::default(),
         drift: DriftPolicy::PutRight,
         suspects: &[],
+        spared: &[],
     })
 }
 

@@ -5,6 +5,7 @@ mod cron;
 mod http;
 mod models;
 mod options;
+mod traffic;
 mod triggers;
 mod values;
 
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use mlfn_core::{
     Architecture, BucketUrl, EnvironmentValue, FieldPath, Function, Memory, ProviderName, Seconds,
-    ServiceName, StageName,
+    ServiceName, StageName, Traffic,
 };
 
 use crate::LoadOptions;
@@ -60,6 +61,7 @@ struct Defaults {
     timeout: Option<Seconds>,
     architecture: Option<Architecture>,
     environment: BTreeMap<String, EnvironmentValue>,
+    traffic: Option<Traffic>,
 }
 
 /// Everything of the manifest that makes sense.
@@ -81,6 +83,7 @@ pub(crate) fn normalise(
         timeout: written.timeout.clone(),
         architecture: written.architecture,
         environment: written.environment.clone(),
+        traffic: written.traffic.clone(),
     };
     let defaults = self::defaults(&defaults, &root, problems);
     stages(written.stages.as_ref(), problems);
@@ -230,6 +233,10 @@ fn defaults(written: &v1::Stage, at: &FieldPath, problems: &mut Problems) -> Def
             &at.key("environment"),
             problems,
         ),
+        traffic: written
+            .traffic
+            .as_ref()
+            .and_then(|written| traffic::traffic(written, &at.key("traffic"), problems)),
     }
 }
 
