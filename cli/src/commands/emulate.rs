@@ -12,6 +12,7 @@ use mlfn_engine::state::State;
 
 use crate::archives::Keep;
 use crate::deployment::{self, Prepared};
+use crate::errors::CommandError;
 use crate::pipeline::Checked;
 use crate::printer::Printer;
 use crate::report::{Report, Serving};
@@ -50,6 +51,12 @@ pub(crate) async fn emulate(
     options.port = settings.port;
     options.limits.cpu_share = settings.cpu_share;
     let cloud = LocalCloud::open(options).await?;
+    if let Some(port) = settings.port
+        && port != cloud.emulator().port()
+    {
+        cloud.shut_down().await;
+        return Err(taken(port).into());
+    }
     if settings.cpu_share != CpuShare::Off
         && let Enforcement::Watch(reason) = cloud.emulator().enforcement()
     {
@@ -62,9 +69,15 @@ pub(crate) async fn emulate(
         source,
         logs: BTreeMap::new(),
     };
-    server.serve(prepared, settings.port, stop).await?;
+    server.serve(prepared, stop).await?;
     // Ctrl-C is how it ends.
     Ok(ExitStatus::Ok)
+}
+
+/// Clients were told the port: on another one, nobody would find us.
+fn taken(port: u16) -> CommandError {
+    CommandError::failure(format!("cannot listen on 127.0.0.1:{port}"))
+        .hint("the port is taken, or this user may not have it: choose another one, or leave `--port` out for any that is free")
 }
 
 /// Where functions come from.
@@ -91,13 +104,8 @@ struct Server {
 }
 
 impl Server {
-    async fn serve(
-        mut self,
-        prepared: Prepared,
-        port: Option<u16>,
-        stop: &Stop,
-    ) -> anyhow::Result<()> {
-        let served = self.start(&prepared, port).await;
+    async fn serve(mut self, prepared: Prepared, stop: &Stop) -> anyhow::Result<()> {
+        let served = self.start(&prepared).await;
         if served.is_ok() {
             tokio::select! {
                 () = stop.gently().cancelled() => {}
@@ -109,13 +117,9 @@ impl Server {
         served
     }
 
-    async fn start(&mut self, prepared: &Prepared, port: Option<u16>) -> anyhow::Result<()> {
+    async fn start(&mut self, prepared: &Prepared) -> anyhow::Result<()> {
         let state = self.bring(prepared).await?;
         let emulator = self.cloud.emulator();
-        if port.is_some_and(|port| port != emulator.port()) {
-            let printer = self.source.printer;
-            printer.warning("somebody else has that port, so another one is used");
-        }
         self.source.report.serving(&Serving {
             checked: &prepared.checked,
             state: &state,

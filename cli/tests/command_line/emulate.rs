@@ -1,7 +1,7 @@
 //! Functions that are served until Ctrl-C.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value as Json;
@@ -123,4 +123,19 @@ fn every_cloud_can_be_served() {
         served.interrupt();
         assert_eq!(project.processes(), Vec::<String>::new());
     }
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_and_nothing_is_left() {
+    let project = Project::iris();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("listens");
+    let port = taken.local_addr().expect("has an address").port();
+    let mut command = project.command(&format!("emulate --port {port}"));
+    let output = command.output().expect("starts");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let message = format!("cannot listen on 127.0.0.1:{port}");
+    assert!(said.contains(&message), "{said}");
+    assert!(said.contains("leave `--port` out"), "{said}");
+    assert_eq!(project.processes(), Vec::<String>::new());
 }

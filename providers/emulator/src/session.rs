@@ -220,6 +220,12 @@ impl Session for LocalSession {
         "local"
     }
 
+    fn full_name(&self, remote_name: &str) -> String {
+        let recorded = || self.store.read().ok()?.region.clone();
+        let region = self.access.region.clone().or_else(recorded);
+        aws::full_name(region.as_deref(), remote_name)
+    }
+
     async fn read(&self, address: &Address) -> Result<Option<Observed>, ProviderError> {
         let record = self.store.read()?;
         let thing = record.find(address.id.kind(), &address.remote_name);

@@ -34,9 +34,9 @@ fn region(record: &Record) -> &str {
     record.region.as_deref().unwrap_or(REGION)
 }
 
-/// The name with what only the cloud knows.
-pub(super) fn full_name(record: &Record, name: &str) -> String {
-    name.replace("{region}", region(record))
+/// The name with what only the cloud knows, if that is in `region`.
+pub(crate) fn full_name(region: Option<&str>, name: &str) -> String {
+    name.replace("{region}", region.unwrap_or(REGION))
         .replace("{account}", ACCOUNT)
 }
 
@@ -49,7 +49,7 @@ fn made_up(thing: &Thing, length: usize) -> String {
 /// What others may refer to; `kind` is without `aws:`.
 pub(super) fn outputs(record: &Record, kind: &str, thing: &Thing) -> Vec<(&'static str, Json)> {
     let region = region(record);
-    let name = full_name(record, &thing.name);
+    let name = full_name(record.region.as_deref(), &thing.name);
     let of =
         |service: &str, rest: &str| json!(format!("arn:aws:{service}:{region}:{ACCOUNT}:{rest}"));
     match kind {
@@ -133,7 +133,7 @@ pub(crate) fn models(record: &Record) -> impl Iterator<Item = ((String, String),
     let objects = record.of_kind("aws:code-object");
     let models = objects.filter(|thing| is_of_a_model(&thing.kind, &thing.name));
     models.filter_map(|thing| {
-        let name = full_name(record, &thing.name);
+        let name = full_name(record.region.as_deref(), &thing.name);
         let (bucket, key) = name.split_once('/')?;
         let digest = file(&thing.fields, "file")?;
         Some(((bucket.to_owned(), key.to_owned()), digest))

@@ -30,7 +30,10 @@ pub(crate) fn outputs(record: &Record, thing: &Thing) -> BTreeMap<String, Json> 
 pub(crate) fn remote_id(record: &Record, thing: &Thing) -> String {
     let outputs = outputs(record, thing);
     let arn = outputs.get("arn").and_then(Json::as_str);
-    arn.map_or_else(|| aws::full_name(record, &thing.name), str::to_owned)
+    arn.map_or_else(
+        || aws::full_name(record.region.as_deref(), &thing.name),
+        str::to_owned,
+    )
 }
 
 /// Refuses what the cloud would refuse, and gives numbers to what has numbers.
