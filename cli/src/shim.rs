@@ -88,9 +88,24 @@ fn not_embedded(place: ShimPlace) -> CommandError {
         "this mlfn carries a shim for {EMBEDDED_TARGET}, and the function runs on Linux {architecture}"
     ))
     .hint(format!(
-        "build one with `cargo build --profile shim -p mlfn-shim --target {target}`, then pass \
-         `--shim target/{target}/shim/mlfn-shim`"
+        "build one in mlfn's sources with {}`cargo build --profile shim -p mlfn-shim \
+         --target {target}`, then pass `--shim target/{target}/shim/mlfn-shim`",
+        cross(architecture, &target),
     ))
+}
+
+/// What a machine with another processor needs before it can build for one.
+fn cross(architecture: Architecture, target: &str) -> String {
+    if cfg!(target_os = "linux") && architecture == host_architecture() {
+        return String::new();
+    }
+    let (processor, variable) = (processor(architecture), target.replace('-', "_"));
+    format!(
+        "`rustup target add {target}`, a linker and C compiler for it (on Debian: `apt install \
+         gcc-{}-linux-gnu`), `export CARGO_TARGET_{}_LINKER={processor}-linux-gnu-gcc`, and ",
+        processor.replace('_', "-"),
+        variable.to_uppercase(),
+    )
 }
 
 /// The first word of the targets of Rust for this processor.

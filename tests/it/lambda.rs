@@ -1,60 +1,12 @@
 //! The package for Lambda under AWS's own Runtime Interface Emulator.
 
 use mlfn_core::ProviderName;
-use mlfn_testkit::python;
-use mlfn_testkit::servers::{Ready, Server};
 use serde_json::{Value as Json, json};
 
 use crate::support::golden::{Golden, difference};
-use crate::support::http::{Answer, post};
 use crate::support::mlfn::Project;
+use crate::support::rie::Environment;
 use crate::support::unpacked::Unpacked;
-
-/// An execution environment. One request at a time: a second one crashes the emulator.
-struct Environment {
-    server: Server,
-}
-
-impl Environment {
-    fn of(package: &Unpacked) -> Self {
-        let root = package.root();
-        let program = python::rie();
-        let server = Server::start(
-            program,
-            Ready::Listening,
-            |command, [port, api]: [u16; 2]| {
-                command
-                    .args(["--log-level", "info"])
-                    .args([
-                        "--runtime-interface-emulator-address",
-                        &format!("127.0.0.1:{port}"),
-                    ])
-                    .args(["--runtime-api-address", &format!("127.0.0.1:{api}")])
-                    .arg(root.join("bootstrap"))
-                    .current_dir(root)
-                    .env_clear()
-                    .env("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin")
-                    .env("LAMBDA_TASK_ROOT", root)
-                    .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30");
-            },
-        );
-        Self { server }
-    }
-
-    async fn invoke(&mut self, event: &Json) -> Answer {
-        post(
-            self.server.port,
-            "/2015-03-31/functions/function/invocations",
-            event,
-        )
-        .await
-    }
-
-    /// Returns the log.
-    fn stop(self) -> String {
-        self.server.stop().0
-    }
-}
 
 fn iris() -> Unpacked {
     Unpacked::from(&Project::copy_of("iris"), ProviderName::Aws)

@@ -2,6 +2,8 @@
 //!
 //! - `examples`: every example on every platform, against scikit-learn's answers
 //! - `lambda`, `google`, `azure`: packages in the hands of the vendors' own programs
+//! - `events`: the package for Lambda, called by all that calls functions
+//! - `arm64`: packages for another processor
 //! - `aws`: deployed to AWS, as ministack makes it
 //! - `boto3`, `doors`: the local cloud in the hands of AWS's own client
 //! - `packages`: the same bytes everywhere
@@ -17,12 +19,14 @@
     reason = "helpers of tests end the test, as tests do"
 )]
 
+mod arm64;
 mod aws;
 mod azure;
 mod boto3;
 mod cache;
 mod conventions;
 mod doors;
+mod events;
 mod examples;
 mod google;
 mod lambda;

@@ -72,7 +72,7 @@ impl Life {
         let service = lines.find_map(|line| line.strip_prefix("service: "));
         let service = service.expect("has a name").to_owned();
         Self {
-            account: Account::start().await,
+            account: Account::start().await.judged(),
             name: format!("{service}-dev-{}", golden.function),
             project,
             example,
@@ -102,6 +102,8 @@ impl Life {
         self.command("remove", &["remove", "--yes"]);
         assert_eq!(self.account.inventory().await, Vec::<String>::new());
         self.calls_are_those_recorded();
+        let called = self.account.called_as_allowed();
+        assert!(called.contains("lambda CreateFunction"), "{called:?}");
     }
 
     /// Runs it, and notes its calls.

@@ -1,21 +1,28 @@
 //! mlfn on AWS, as ministack makes it: the real binary deploys there, and ministack runs what was
 //! deployed. What AWS has is read back by boto3.
 //!
+//! - `auth`: who may call
 //! - `examples`: the whole life of every example, and the calls that it takes
 //! - `faults`: what is cut short is finished
+//! - `limits`: nothing is asked that the models of AWS's services do not allow
 //! - `policy`: what whoever deploys must be allowed
 //! - `triggers`: what comes from each source reaches its model, and what comes of it
 //!
 //! What ministack does not do: it never shares traffic between versions, knows no tokens of users
-//! whose issuer is not on the internet, and does not refuse a mapping, a route or a stage that is
-//! there already (`providers/aws/tests/answers` replays those refusals).
+//! but those of its own Cognito, and does not refuse a mapping, a route or a stage that is there
+//! already (`providers/aws/tests/answers` replays those refusals).
 
+mod auth;
 mod examples;
 mod faults;
+mod limits;
 mod policy;
 mod triggers;
 
+use std::collections::BTreeSet;
+
 use mlfn_testkit::proxy::{Call, Proxy};
+use mlfn_testkit::requests::judge;
 use mlfn_testkit::servers::Ministack;
 use serde_json::{Value as Json, json};
 
@@ -41,6 +48,21 @@ impl Account {
         let proxy = Proxy::start(&aws.url());
         let boto3 = Boto3::at(&aws.url()).await;
         Self { aws, proxy, boto3 }
+    }
+
+    /// Keeps every request of mlfn, for [`Account::called_as_allowed`].
+    fn judged(self) -> Self {
+        self.proxy.keep_requests();
+        self
+    }
+
+    /// Makes sure that the models of AWS's services allow all requests so far; returns what was
+    /// called.
+    #[track_caller]
+    fn called_as_allowed(&self) -> BTreeSet<String> {
+        let judgement = judge(&self.proxy.take_requests());
+        assert_eq!(judgement.problems, Vec::<String>::new());
+        judgement.operations.into_keys().collect()
     }
 
     /// `mlfn <words>`, for the owner of the account.

@@ -65,7 +65,7 @@ struct Hub {
 
 impl Hub {
     async fn new() -> Self {
-        let mut account = Account::start().await;
+        let mut account = Account::start().await.judged();
         let bucket = json!({"Bucket": "uploads"});
         account.ask("s3", "create_bucket", bucket).await;
         let stream = json!({"StreamName": "clicks", "ShardCount": 1});
@@ -207,6 +207,8 @@ impl Hub {
         }
         self.account.run(&self.project, &remove);
         assert_eq!(self.account.inventory().await, ["list_buckets: uploads"]);
+        let called = self.account.called_as_allowed();
+        assert!(called.contains("sqs CreateQueue"), "{called:?}");
     }
 }
 
