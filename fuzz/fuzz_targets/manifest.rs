@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use mlfn_core::StageName;
 use mlfn_manifest::LoadOptions;
 use tempfile::TempDir;
 
@@ -16,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
     let options = LoadOptions {
         folder: FOLDER.path().to_owned(),
         file: None,
-        stage: StageName::new("dev").expect("a good name"),
+        stage: "dev".parse().expect("a good name"),
         provider: None,
         region: None,
         params: BTreeMap::new(),
