@@ -12,6 +12,10 @@ use crate::log::{self, Level};
 
 /// What ends at a mark, in the usual order. Some go on side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "onnxruntime"),
+    expect(dead_code, reason = "not all engines have a library")
+)]
 pub(crate) enum Phase {
     /// The kernel has started the program, and the linker its libraries.
     Process,

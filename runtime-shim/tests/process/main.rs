@@ -9,6 +9,7 @@
 //! - `events`: what AWS tells of queues, topics and streams
 //! - `aws`: what AWS is asked for
 //! - `start`: what happens before the first request
+//! - `tract`: the same through the other engine, which builds of the whole workspace have, too
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -24,3 +25,5 @@ mod open;
 mod requests;
 mod start;
 mod support;
+#[cfg(feature = "tract")]
+mod tract;

@@ -1,8 +1,8 @@
 //! What a graph says of its inputs and outputs, and how tract gets to see it: without `ZipMap`, whose
-//! lists of dictionaries it does not have, with names for all open dimensions, and with what
-//! `rewrite` makes of operators that it does not know.
+//! lists of dictionaries it does not have, with numbers for classes that are texts, with names for
+//! all open dimensions, and with what `rewrite` makes of operators that it does not know.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto, type_proto};
@@ -15,6 +15,12 @@ use crate::tensor::{Data, ElementType};
 /// The sets of operators that tract's names are of; a name alone means nothing.
 const DOMAINS: [&str; 3] = ["", "ai.onnx", "ai.onnx.ml"];
 
+/// The attribute of classes that are texts.
+const TEXTS: &str = "classlabels_strings";
+
+/// `TensorProto.DataType` of texts.
+const STRING: i64 = 8;
+
 /// What the graph said before it was changed.
 pub(super) struct Prepared {
     pub(super) signature: Signature,
@@ -24,10 +30,21 @@ pub(super) struct Prepared {
 
 /// How an output of tract becomes one of the model.
 pub(super) struct Output {
-    /// The type of its values.
+    /// The type of the values that tract answers.
     pub(super) element: ElementType,
-    /// The keys of the dictionaries that its rows are.
-    pub(super) keys: Option<Data>,
+    /// What is made of them.
+    pub(super) form: Form,
+}
+
+/// What is made of a tensor of tract.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Form {
+    /// Nothing.
+    Plain,
+    /// Each row is a dictionary with these keys.
+    Dictionaries(Data),
+    /// Each value is the place of a text in this list.
+    Texts(Vec<String>),
 }
 
 /// Reads the signature and changes the graph into one for tract, which `knows` some operators.
@@ -54,11 +71,16 @@ pub(super) fn prepare(
         output_kinds: Vec::new(),
     };
     let zipped = unzip(graph)?;
+    let texts = number_classes(graph)?;
     let mut outputs = Vec::new();
-    for (output, keys) in graph.output.iter().zip(zipped) {
-        let (kind, element) = kind(output, keys.as_ref())?;
+    for (output, form) in graph.output.iter().zip(zipped) {
+        let form = match texts.get(&output.name) {
+            Some(texts) => Form::Texts(texts.clone()),
+            None => form,
+        };
+        let (kind, element) = kind(output, &form)?;
         signature.output_kinds.push(kind);
-        outputs.push(Output { element, keys });
+        outputs.push(Output { element, form });
     }
     rewrite::rewrite(graph)?;
     check_operators(graph, knows)?;
@@ -81,8 +103,8 @@ fn input(info: &ValueInfoProto) -> Result<Input, String> {
 }
 
 /// What an output is, and the type of the values that tract answers for it.
-fn kind(info: &ValueInfoProto, keys: Option<&Data>) -> Result<(InputKind, ElementType), String> {
-    if let Some(keys) = keys {
+fn kind(info: &ValueInfoProto, form: &Form) -> Result<(InputKind, ElementType), String> {
+    if let Form::Dictionaries(keys) = form {
         let element = ElementType::Float32;
         let words = format!(
             "sequence(map({}, {}))",
@@ -98,7 +120,11 @@ fn kind(info: &ValueInfoProto, keys: Option<&Data>) -> Result<(InputKind, Elemen
         .filter(|element| datum_type(*element).is_some())
         .ok_or_else(|| format!("tract does not know the type of the output `{name}`"))?;
     let dims = dims.unwrap_or_default();
-    Ok((InputKind::Tensor { element, dims }, element))
+    let answered = match form {
+        Form::Texts(_) => ElementType::Int64,
+        Form::Plain | Form::Dictionaries(_) => element,
+    };
+    Ok((InputKind::Tensor { element, dims }, answered))
 }
 
 type TensorType = (Option<ElementType>, Option<Vec<Dim>>);
@@ -142,17 +168,17 @@ fn element(number: i32) -> Option<ElementType> {
 }
 
 /// Takes each `ZipMap` out whose list is an output; that becomes the table that it was made of.
-/// Answers with the keys, by output.
-fn unzip(graph: &mut GraphProto) -> Result<Vec<Option<Data>>, String> {
+/// Answers with what is made of each output.
+fn unzip(graph: &mut GraphProto) -> Result<Vec<Form>, String> {
     let is_zip = |node: &&NodeProto| node.op_type == "ZipMap" && node.domain == "ai.onnx.ml";
     let mut all = Vec::new();
     for output in &mut graph.output {
         let mut zips = graph.node.iter().filter(is_zip);
         let Some(zip) = zips.find(|node| node.output.first() == Some(&output.name)) else {
-            all.push(None);
+            all.push(Form::Plain);
             continue;
         };
-        all.push(Some(keys(zip)?));
+        all.push(Form::Dictionaries(keys(zip)?));
         let table = zip.input.first().ok_or("a ZipMap has no input")?;
         output.name.clone_from(table);
         output.r#type = None;
@@ -168,17 +194,73 @@ fn unzip(graph: &mut GraphProto) -> Result<Vec<Option<Data>>, String> {
 }
 
 fn keys(zip: &NodeProto) -> Result<Data, String> {
-    if let Some(labels) = attribute(zip, "classlabels_strings")
-        && !labels.strings.is_empty()
-    {
-        let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone());
-        let labels = labels.strings.iter().map(text).collect::<Result<_, _>>();
-        return labels
-            .map(Data::String)
-            .map_err(|_| "a class is not UTF-8".to_owned());
+    if let Some(texts) = texts(zip)? {
+        return Ok(Data::String(texts));
     }
     let labels = attribute(zip, "classlabels_int64s").ok_or("a ZipMap has no classes")?;
     Ok(Data::Int64(labels.ints.clone()))
+}
+
+/// The classes of a node that are texts.
+fn texts(node: &NodeProto) -> Result<Option<Vec<String>>, String> {
+    let labels = attribute(node, TEXTS).filter(|labels| !labels.strings.is_empty());
+    let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone());
+    let texts = labels.map(|labels| labels.strings.iter().map(text).collect());
+    texts
+        .transpose()
+        .map_err(|_| "a class is not UTF-8".to_owned())
+}
+
+/// Gives classifiers numbers for classes that are texts, which tract cannot look up, and answers with
+/// the texts by the name of the output that has them.
+fn number_classes(graph: &mut GraphProto) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let mut all = BTreeMap::new();
+    for node in &mut graph.node {
+        let numbers = match (&*node.domain, &*node.op_type) {
+            ("ai.onnx.ml", "LinearClassifier") => "classlabels_ints",
+            ("ai.onnx.ml", "TreeEnsembleClassifier") => "classlabels_int64s",
+            _ => continue,
+        };
+        let (Some(texts), Some(label)) = (texts(node)?, node.output.first()) else {
+            continue;
+        };
+        all.insert(label.clone(), texts.clone());
+        node.attribute.retain(|found| found.name != TEXTS);
+        let places = (0..).zip(&texts).map(|(place, _)| place).collect();
+        node.attribute.push(rewrite::integers(numbers, places));
+    }
+    hand_on(graph, &mut all);
+    let is_copy = |node: &&NodeProto| {
+        let output = node.output.first();
+        output.is_some_and(|output| all.contains_key(output))
+    };
+    let others = graph.node.iter().filter(|node| !is_copy(node));
+    let mut used = others.flat_map(|node| &node.input);
+    if let Some(label) = used.find(|input| all.contains_key(*input)) {
+        return Err(format!("tract cannot compute with the texts of `{label}`"));
+    }
+    Ok(all)
+}
+
+/// What only copies texts copies their numbers: exporters cast texts to texts. `all` is by the names
+/// of outputs. Nodes come after those that they depend on.
+fn hand_on(graph: &mut GraphProto, all: &mut BTreeMap<String, Vec<String>>) {
+    for node in &mut graph.node {
+        let ([input], [output]) = (&*node.input, &*node.output) else {
+            continue;
+        };
+        let to_text = || attribute(node, "to").is_some_and(|to| to.i == STRING);
+        let copies = match &*node.op_type {
+            "Identity" => true,
+            "Cast" => to_text(),
+            _ => false,
+        };
+        if copies && let Some(texts) = all.get(input).cloned() {
+            all.insert(output.clone(), texts);
+            "Identity".clone_into(&mut node.op_type);
+            node.attribute.clear();
+        }
+    }
 }
 
 fn check_operators(graph: &GraphProto, knows: &dyn Fn(&str) -> bool) -> Result<(), String> {

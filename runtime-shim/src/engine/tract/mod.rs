@@ -13,9 +13,9 @@ use tract_onnx::prelude::{
     Framework as _, InferenceModelExt as _, IntoRunnable as _, TVec, TractError, TypedRunnableModel,
 };
 
-use self::graph::Prepared;
+use self::graph::{Form, Prepared};
 use super::{Engine, EngineError, Signature};
-use crate::tensor::{Data, Tensor, Value};
+use crate::tensor::{Data, Element as _, Tensor, Value};
 
 mod graph;
 mod rewrite;
@@ -71,15 +71,17 @@ impl Engine for Tract {
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Value>, EngineError> {
         let failed = |error| EngineError::Run(chain(error));
         let inputs = inputs.into_iter().map(tensor::to_tract);
-        let inputs: TVec<_> = inputs.collect::<Result<_, _>>().map_err(failed)?;
+        let inputs: Result<TVec<_>, _> = inputs.collect();
+        let inputs = inputs.map_err(|error| EngineError::Refused(chain(error)))?;
         let outputs = self.plan.run(inputs).map_err(failed)?;
         let outputs = outputs.iter().zip(&self.prepared.outputs);
         outputs
             .map(|(value, output)| {
                 let tensor = tensor::from_tract(value, output.element).map_err(failed)?;
-                match &output.keys {
-                    Some(keys) => dictionaries(&tensor, keys),
-                    None => Ok(Value::Tensor(tensor)),
+                match &output.form {
+                    Form::Plain => Ok(Value::Tensor(tensor)),
+                    Form::Dictionaries(keys) => dictionaries(&tensor, keys),
+                    Form::Texts(texts) => looked_up(tensor, texts).map(Value::Tensor),
                 }
             })
             .collect()
@@ -105,4 +107,15 @@ fn dictionaries(table: &Tensor, keys: &Data) -> Result<Value, EngineError> {
         })
     });
     Ok(Value::Sequence(rows.collect::<Result<_, EngineError>>()?))
+}
+
+/// The texts at the places that a classifier answered.
+fn looked_up(places: Tensor, texts: &[String]) -> Result<Tensor, EngineError> {
+    let text = |place: &i64| texts.get(usize::try_from(*place).ok()?).cloned();
+    let found = i64::unpack(&places.data).and_then(|all| all.iter().map(text).collect());
+    let found = found.ok_or_else(|| EngineError::Run("a class has no text".to_owned()))?;
+    Ok(Tensor {
+        shape: places.shape,
+        data: Data::String(found),
+    })
 }

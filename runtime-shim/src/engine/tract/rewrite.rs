@@ -89,7 +89,8 @@ fn ends(node: &NodeProto) -> Result<(&str, &str), String> {
     }
 }
 
-fn integers(name: &str, values: Vec<i64>) -> AttributeProto {
+/// An attribute of integers.
+pub(super) fn integers(name: &str, values: Vec<i64>) -> AttributeProto {
     AttributeProto {
         name: name.to_owned(),
         r#type: AttributeType::Ints.into(),

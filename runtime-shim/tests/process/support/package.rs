@@ -78,6 +78,12 @@ impl Package {
         Self { model, config }
     }
 
+    /// For tract, which is part of the shim, instead of ONNX Runtime.
+    pub(crate) fn tract(mut self) -> Self {
+        self.config.library.clear();
+        self
+    }
+
     /// With the weights left in the model, and a graph beside it.
     pub(crate) fn mapped(mut self) -> Self {
         self.config.graph = Some("model/graph.onnx".to_owned());
@@ -112,7 +118,9 @@ impl Package {
         for part in ["lib", "model"] {
             fs_err::create_dir(root.join(part)).expect("a folder");
         }
-        symlink(library(), root.join(&self.config.library)).expect("a link");
+        if !self.config.library.is_empty() {
+            symlink(library(), root.join(&self.config.library)).expect("a link");
+        }
         let model = root.join(&self.config.model);
         fs_err::write(&model, &self.model).expect("the model");
         if let Some(graph) = &self.config.graph {
