@@ -176,7 +176,7 @@ fn moved(change: &Change) -> Option<String> {
     let (steps, wanted) = (change.steps.as_ref()?, change.wanted.as_ref()?);
     let traffic = &wanted.shift.as_ref()?.traffic;
     let parts = steps.parts.iter().map(|part| format!("{part} %"));
-    let parts: Vec<String> = parts.chain(["100 %".to_owned()]).collect();
+    let parts: Vec<String> = parts.collect();
     let goes_on = match steps.since {
         None => "",
         Some(_) => ", where an earlier run stopped",
@@ -186,7 +186,7 @@ fn moved(change: &Change) -> Option<String> {
         Alarm::Named(name) => format!("the alarm `{name}` is on"),
     };
     Some(format!(
-        "    requests: {}, each for {}{goes_on}; back at once if {back}\n",
+        "    requests: {} for {} each{goes_on}, then 100 %; back at once if {back}\n",
         parts.join(", "),
         traffic.every
     ))
@@ -317,7 +317,7 @@ fn drifted(drift: &Drift, palette: Palette) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mlfn_core::{Basis, Release, Resource, ResourceId};
+    use mlfn_core::{Basis, Release, Resource, ResourceId, Seconds, Steps, Traffic};
     use serde_json::json;
 
     use super::*;
@@ -447,5 +447,42 @@ mod tests {
              \n\
              1 to replace; nothing to upload\n",
         );
+    }
+
+    #[test]
+    fn a_move_of_requests_shows_its_steps_and_what_ends_it() {
+        let traffic = Traffic {
+            canary: 20,
+            every: Seconds::new(300),
+            alarm: Alarm::Errors,
+        };
+        let moving = |alarm: Alarm, steps: Steps| {
+            let value = |text: &str| Shown::Value(json!(text));
+            let fields = vec![changed("version", value("1"), value("2"))];
+            let mut change = made("a", Action::Update, Reason::FieldsChanged, fields);
+            let traffic = Traffic {
+                alarm,
+                ..traffic.clone()
+            };
+            change.wanted = change.wanted.map(|it| it.shifted("version", Some(traffic)));
+            change.steps = Some(steps);
+            super::change(&change, Purpose::Deploy, Palette::new(false))
+        };
+        let head = "~ update aws:function/a (iris-dev-a): 1 field changed\n    version: 1 -> 2\n";
+        let all = Steps {
+            parts: vec![20, 40, 80],
+            since: None,
+        };
+        let requests = "    requests: 20 %, 40 %, 80 % for 5m each, then 100 %; back at once if it \
+                        fails on a request\n\n";
+        assert_eq!(moving(Alarm::Errors, all), format!("{head}{requests}"));
+        let rest = Steps {
+            parts: vec![40, 80],
+            since: Some(1_700_000_000),
+        };
+        let requests = "    requests: 40 %, 80 % for 5m each, where an earlier run stopped, then \
+                        100 %; back at once if the alarm `slow` is on\n\n";
+        let named = Alarm::Named("slow".to_owned());
+        assert_eq!(moving(named, rest), format!("{head}{requests}"));
     }
 }

@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 
 use expect_test::expect;
 use mlfn_core::{
-    Action, Basis, Change, KindSpec, Plan, Purpose, Reason, Release, Resource, ResourceId, Value,
+    Action, Alarm, Basis, Change, KindSpec, Plan, Purpose, Reason, Release, Resource, ResourceId,
+    Seconds, Steps, Traffic, Value,
 };
 
 use super::*;
@@ -146,4 +147,36 @@ fn what_is_named_inside_of_something_else_is_found_in_its_name() {
         kinds::DYNAMODB_STREAM,
         "arn:aws:dynamodb:eu-west-1:123456789012:table/orders",
     ));
+}
+
+#[test]
+fn whoever_moves_requests_sees_what_speaks_against_the_new_version() {
+    let moving = |alarm: Alarm| {
+        let traffic = Traffic {
+            canary: 10,
+            every: Seconds::new(300),
+            alarm,
+        };
+        let parts = traffic.steps();
+        let alias = resource(kinds::ALIAS, "classifier", "iris-dev-classifier:live");
+        Change {
+            steps: Some(Steps { parts, since: None }),
+            ..change(Action::Update, alias.shifted("version", Some(traffic)))
+        }
+    };
+    let errors = lines(vec![moving(Alarm::Errors)]);
+    assert!(
+        errors.starts_with("cloudwatch:GetMetricData -> *\n"),
+        "{errors}"
+    );
+    let named = lines(vec![moving(Alarm::Named("slow".to_owned()))]);
+    assert!(
+        named.starts_with("cloudwatch:DescribeAlarms -> *\n"),
+        "{named}"
+    );
+    let at_once = lines(vec![Change {
+        steps: None,
+        ..moving(Alarm::Errors)
+    }]);
+    assert!(!at_once.contains("cloudwatch"), "{at_once}");
 }

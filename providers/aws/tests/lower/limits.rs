@@ -93,6 +93,8 @@ fn value_fits(kind: &str, field: &str, value: &Json) -> bool {
         ("aws:function", "timeout") => number(value, 1, 900),
         ("aws:function", "ephemeral_storage") => number(value, 512, 10_240),
         ("aws:function", "environment") => value.to_string().len() <= 4096,
+        // Nobody asks for requests to go elsewhere.
+        ("aws:alias", "routing") => value.is_null(),
         ("aws:provisioned-concurrency", "instances") => number(value, 1, u64::MAX),
         ("aws:permission", "action") => one_of(
             value,

@@ -1,6 +1,8 @@
 //! A local cloud while it changes, and after its process has ended.
 
-use mlfn_core::{Failure, Memory};
+use std::collections::BTreeSet;
+
+use mlfn_core::{Alarm, Call, Failure, Inputs, Memory, Recorded, Resource, Session as _, Watch};
 use mlfn_emulator::{CloudError, EmulatorOptions, Ending, LocalCloud};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -146,4 +148,78 @@ async fn packages_that_nobody_needs_are_removed() {
     tokio::time::timeout(limit, removed)
         .await
         .expect("is removed");
+}
+
+#[tokio::test]
+async fn requests_move_to_another_version_by_parts_and_what_it_fails_on_is_told() {
+    let local = Local::new(|_| ()).await;
+    publish(&local, "new").await;
+    let alias = one(&local, "aws:alias", "new");
+    let inputs = Inputs::new([("version".to_owned(), "2".into())].into());
+    let (call, prior) = (call(&local, &alias, &inputs), prior(&alias));
+    let watch = Watch {
+        alarm: &Alarm::Errors,
+        since: 0,
+        now: 0,
+    };
+    let seen = async || local.session.watch(&call, &watch).await.expect("looks");
+    let moved = local.session.shift(&call, &prior, 50).await;
+    assert_eq!(moved.expect("moves").fields["routing"], json!({"2": 0.5}));
+    assert_eq!(seen().await, None);
+    let mut versions = BTreeSet::new();
+    while versions.len() < 2 {
+        versions.insert(local.invoke(json!({"do": "error"})).await.version);
+    }
+    let why = seen().await.expect("something");
+    assert!(why.starts_with("version 2 failed on "), "{why}");
+    local.session.shift(&call, &prior, 0).await.expect("moves");
+    assert_eq!(seen().await, None);
+    for _ in 0..10 {
+        assert_eq!(local.invoke(json!({"do": "mark"})).await.version, "1");
+    }
+    local.cloud.shut_down().await;
+}
+
+/// Makes version 2 of other code, beside version 1, which the alias points to.
+async fn publish(local: &Local, code: &str) {
+    let function = one(local, "aws:function", code);
+    let fields = [("code".to_owned(), function.fields["code"].clone())];
+    let (inputs, changed) = (Inputs::new(fields.into()), ["code".to_owned()].into());
+    let (call, prior) = (call(local, &function, &inputs), prior(&function));
+    let updated = local.session.update(&call, &prior, &changed).await;
+    updated.expect("takes the code");
+    let version = one(local, "aws:function-version", code);
+    let inputs = Inputs::new(version.fields.clone());
+    let call = self::call(local, &version, &inputs);
+    let made = local.session.create(&call).await;
+    assert_eq!(made.expect("publishes").outputs["version"], "2");
+}
+
+fn one(local: &Local, kind: &str, code: &str) -> Resource {
+    let mut all = local.resources(code).into_iter();
+    all.find(|one| one.id.kind() == kind).expect("is there")
+}
+
+fn call<'a>(local: &'a Local, resource: &'a Resource, inputs: &'a Inputs) -> Call<'a> {
+    Call {
+        id: &resource.id,
+        remote_name: &resource.remote_name,
+        inputs,
+        token: "00000000000000000000000000000000",
+        root: local.folder.path(),
+        progress: &|_, _| (),
+    }
+}
+
+/// With the alias at version 1.
+fn prior(resource: &Resource) -> Recorded {
+    Recorded {
+        id: resource.id.clone(),
+        remote_name: resource.remote_name.clone(),
+        remote_id: String::new(),
+        fields: [("version".to_owned(), json!("1"))].into(),
+        outputs: [].into(),
+        dependencies: [].into(),
+        within: None,
+    }
 }

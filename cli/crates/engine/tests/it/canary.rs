@@ -116,7 +116,7 @@ fn each_part_is_watched_before_the_next_and_the_last_is_all() {
         bench.deploy(&service("two")).await;
         assert_eq!(alias(twin), ("two".to_owned(), json!({})));
         let took = bench.host.elapsed().saturating_sub(start);
-        let four = Duration::from_secs(4 * 15);
+        let four = Duration::from_mins(1);
         assert!(
             (four..four + Duration::from_secs(30)).contains(&took),
             "{took:?}"
