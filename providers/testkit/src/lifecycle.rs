@@ -1,5 +1,5 @@
 //! What holds for every cloud, whatever happens. Each function starts with an empty cloud and
-//! leaves an empty cloud; [`all`] calls all of them.
+//! leaves an empty cloud; [`contract!`](crate::contract!) names all of them.
 
 #![expect(clippy::missing_panics_doc, reason = "that is how they tell a breach")]
 
