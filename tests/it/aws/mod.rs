@@ -6,6 +6,7 @@
 //! - `faults`: what is cut short is finished
 //! - `limits`: nothing is asked that the models of AWS's services do not allow
 //! - `policy`: what whoever deploys must be allowed
+//! - `traffic`: requests that move to a new version, and logs that stay
 //! - `triggers`: what comes from each source reaches its model, and what comes of it
 //!
 //! What ministack does not do: it never shares traffic between versions, knows no tokens of users
@@ -17,6 +18,7 @@ mod examples;
 mod faults;
 mod limits;
 mod policy;
+mod traffic;
 mod triggers;
 
 use std::collections::BTreeSet;

@@ -205,7 +205,7 @@ impl<'a> Schedule<'a> {
         let protocol = self.chance.bool().then(|| self.pick(["http", "websocket"]));
         let codes = ["one", "two", "three", "four", "broken", "flaky"];
         let known = if may_break { codes.len() } else { 4 };
-        let canary = self.chance.choice([None, Some(10), Some(50)]).expect("one");
+        let canary = (self.chance.u8(0..4) == 0).then_some(40);
         let code = codes[self.chance.usize(0..known)].to_owned();
         let function: &mut FakeFunction = self.service.functions.entry(name).or_default();
         function.canary = canary;

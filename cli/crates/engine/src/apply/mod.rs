@@ -192,7 +192,7 @@ impl StepError {
 fn went_back(percent: u8, why: &str) -> String {
     match percent {
         0 => format!("the new revision gets no requests: {why}"),
-        _ => format!("went back, after {percent} % of the requests: {why}"),
+        _ => format!("went back, when the new revision had {percent} % of the requests: {why}"),
     }
 }
 
