@@ -1,16 +1,36 @@
-//! Builds the shim that the binary carries, so that `mlfn` works without a second download.
+//! Builds the shim that the binary carries, so that `mlfn` works without a second download; with the
+//! feature `tract`, also the one that runs models by itself, which takes longer.
 //!
-//! The shim gets a target folder of its own beside the outer profiles: debug builds, release builds,
-//! clippy and rustdoc share one shim, and cargo's own lock on that folder keeps them apart.
+//! Shims get a target folder of its own beside the outer profiles: debug builds, release builds,
+//! clippy and rustdoc share them, and cargo's own lock on that folder keeps them apart.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Skips the nested build and embeds this file: for distributions that build the shim themselves,
-/// e.g. against an older GLIBC.
-const OVERRIDE: &str = "MLFN_SHIM_BINARY";
+/// A shim that the binary carries.
+struct Shim {
+    /// The variable that skips its build and embeds the file that it names: for distributions that
+    /// build shims themselves, e.g. against an older GLIBC. Also how the program finds it.
+    variable: &'static str,
+    /// Its profile.
+    profile: &'static str,
+    /// The feature that is its engine.
+    engine: &'static str,
+}
+
+const ONNX_RUNTIME: Shim = Shim {
+    variable: "MLFN_SHIM_BINARY",
+    profile: "shim",
+    engine: "onnxruntime",
+};
+
+const TRACT: Shim = Shim {
+    variable: "MLFN_TRACT_SHIM_BINARY",
+    profile: "shim-tract",
+    engine: "tract",
+};
 
 /// What the shim is made of, relative to the workspace.
 const SOURCES: [&str; 6] = [
@@ -23,37 +43,40 @@ const SOURCES: [&str; 6] = [
 ];
 
 fn main() {
-    if let Err(message) = embed() {
+    let mut result = embed(&ONNX_RUNTIME);
+    if env::var_os("CARGO_FEATURE_TRACT").is_some() {
+        result = result.and_then(|()| embed(&TRACT));
+    }
+    if let Err(message) = result {
         for line in message.lines() {
             println!("cargo::error={line}");
         }
     }
 }
 
-fn embed() -> Result<(), String> {
-    println!("cargo::rerun-if-env-changed={OVERRIDE}");
+fn embed(shim: &Shim) -> Result<(), String> {
+    let name = shim.variable;
+    println!("cargo::rerun-if-env-changed={name}");
     let target = variable("TARGET")?.to_string_lossy().into_owned();
-    let shim = match env::var_os(OVERRIDE) {
-        Some(path) => given(PathBuf::from(path))?,
-        None => built(&target)?,
+    let path = match env::var_os(name) {
+        Some(path) => given(name, PathBuf::from(path))?,
+        None => built(shim, &target)?,
     };
-    println!("cargo::rerun-if-changed={}", shim.display());
-    println!("cargo::rustc-env=MLFN_SHIM_BINARY={}", shim.display());
+    println!("cargo::rerun-if-changed={}", path.display());
+    println!("cargo::rustc-env={name}={}", path.display());
     println!("cargo::rustc-env=MLFN_SHIM_TARGET={target}");
     Ok(())
 }
 
-fn given(path: PathBuf) -> Result<PathBuf, String> {
+fn given(name: &str, path: PathBuf) -> Result<PathBuf, String> {
     if path.is_absolute() && path.is_file() {
         return Ok(path);
     }
     let path = path.display();
-    Err(format!(
-        "{OVERRIDE}={path} is not the absolute path of a file"
-    ))
+    Err(format!("{name}={path} is not the absolute path of a file"))
 }
 
-fn built(target: &str) -> Result<PathBuf, String> {
+fn built(shim: &Shim, target: &str) -> Result<PathBuf, String> {
     let manifest = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let workspace = manifest.parent().ok_or("cli/ has no parent folder")?;
     for source in SOURCES {
@@ -63,14 +86,14 @@ fn built(target: &str) -> Result<PathBuf, String> {
         );
     }
     let folder = target_folder(Path::new(&variable("OUT_DIR")?)).join("embedded-shim");
-    let mut command = cargo(workspace, &folder)?;
+    let mut command = cargo(shim, workspace, &folder)?;
     let mut output = folder;
     if variable("HOST")? != OsStr::new(target) {
         command.args(["--target", target]);
         output.push(target);
     }
-    run(&mut command)?;
-    Ok(output.join("shim").join("mlfn-shim"))
+    run(shim, &mut command)?;
+    Ok(output.join(shim.profile).join("mlfn-shim"))
 }
 
 /// Cargo marks the root of its target folder with this file.
@@ -79,7 +102,7 @@ fn target_folder(out: &Path) -> &Path {
     out.ancestors().find(is_root).unwrap_or(out)
 }
 
-fn cargo(workspace: &Path, folder: &Path) -> Result<Command, String> {
+fn cargo(shim: &Shim, workspace: &Path, folder: &Path) -> Result<Command, String> {
     let mut command = Command::new(variable("CARGO")?);
     command
         .args([
@@ -90,10 +113,9 @@ fn cargo(workspace: &Path, folder: &Path) -> Result<Command, String> {
             "--bin",
             "mlfn-shim",
             "--no-default-features",
-            "--features",
-            "onnxruntime",
         ])
-        .args(["--profile", "shim", "--target-dir"])
+        .args(["--features", shim.engine])
+        .args(["--profile", shim.profile, "--target-dir"])
         .arg(folder)
         .current_dir(workspace);
     for (name, _) in env::vars_os().filter(|(name, _)| disturbs(name)) {
@@ -131,7 +153,7 @@ fn disturbs(name: &OsString) -> bool {
     EXACT.contains(&&*name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+fn run(shim: &Shim, command: &mut Command) -> Result<(), String> {
     let output = command
         .output()
         .map_err(|error| format!("cannot start cargo for the shim: {error}"))?;
@@ -139,9 +161,15 @@ fn run(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     let log = String::from_utf8_lossy(&output.stderr);
+    let Shim {
+        variable,
+        profile,
+        engine,
+    } = shim;
     Err(format!(
-        "the shim does not build; try `cargo build --profile shim -p mlfn-shim`, or set {OVERRIDE} \
-         to a shim that is built already\n{log}"
+        "the shim does not build; try `cargo build --profile {profile} -p mlfn-shim \
+         --no-default-features --features {engine}`, or set {variable} to a shim that is built \
+         already\n{log}"
     ))
 }
 

@@ -283,7 +283,7 @@ pub(crate) struct InfoArgs {}
 /// Serve all functions on this machine until Ctrl-C, and follow changes of their files
 #[derive(Debug, Args)]
 pub(crate) struct EmulateArgs {
-    /// The port [default: any]
+    /// The port; it is an error if it is taken [default: any that is free]
     #[arg(long, env = "MLFN_PORT", hide_env = true, value_name = "NUMBER")]
     pub(crate) port: Option<u16>,
     /// How much of a processor each instance gets: `lambda` for what goes with its memory there
@@ -507,6 +507,9 @@ pub(crate) struct BuildArgs {
     /// A shim of your own, e.g. for another processor [default: the one in this program]
     #[arg(long, env = "MLFN_SHIM", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) shim: Option<PathBuf>,
+    /// As `--shim`, for models that tract runs [default: the one in this program, if it has one]
+    #[arg(long, env = "MLFN_TRACT_SHIM", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tract_shim: Option<PathBuf>,
     /// An ONNX Runtime library of your own, as `ORT_DYLIB_PATH` [default: the official one, fetched once]
     #[arg(long, env = "MLFN_ONNXRUNTIME", hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) onnxruntime: Option<PathBuf>,

@@ -18,7 +18,7 @@ use mlfn_package::Formats;
 use crate::archives::{self, Keep};
 use crate::errors::{self, CommandError};
 use crate::local;
-use crate::pipeline::{self, Checked, Packer, Place};
+use crate::pipeline::{self, Checked, Packed, Packer, Place};
 use crate::printer::Printer;
 use crate::report::{Finished, Report};
 use crate::settings::{Environment, ManifestSettings, PartsSettings, Questions};
@@ -57,9 +57,12 @@ fn prepare(
     };
     let mut artifacts = Vec::new();
     for function in &checked.service.functions {
-        let Some(built) = packer.pack(function)? else {
+        let Some(Packed { built, choice }) = packer.pack(function)? else {
             return Ok(None);
         };
+        if let Some(choice) = choice {
+            printer.note(&format!("`{}` runs with {choice}", function.name));
+        }
         artifacts.push(archives::checked(built, keep, &checked, printer)?);
     }
     let release = release(&checked, &artifacts)?;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use mlfn_core::{
-    AwsOptions, AzureOptions, Function, GcpOptions, Memory, NameError, OutputSpec, ProviderName,
-    Seconds, Service, Severity, Target,
+    AwsOptions, AzureOptions, Function, GcpOptions, Memory, ModelEngine, NameError, OutputSpec,
+    ProviderName, Seconds, Service, Severity, Target,
 };
 use mlfn_onnxruntime::{Candidate, FetchError, Options, Platform};
 use mlfn_package::Finding;
@@ -237,6 +237,7 @@ fn sample(provider: ProviderName) -> Result<(Service, Function), NameError> {
         memory: Memory::mib(512),
         timeout: Seconds::new(30),
         architecture: shim::host_architecture(),
+        engine: ModelEngine::default(),
         environment: BTreeMap::new(),
         inputs: BTreeMap::new(),
         output: OutputSpec::default(),

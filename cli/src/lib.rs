@@ -6,7 +6,8 @@
 //! - `settings.rs` merges flags, variables and the user's file into what the verb needs to know.
 //! - `commands/<verb>.rs` calls one operation and returns how it ended (`status.rs`).
 //! - `pipeline.rs` is the chain that the verbs are prefixes of: load, check, package. `registry.rs`
-//!   is the only file that names all clouds, `shim.rs` knows where the shim comes from.
+//!   is the only file that names all clouds, `shim.rs` knows where the shim comes from, `engines/`
+//!   which of the two a model runs with.
 //! - `doctor.rs` looks at the machine; `scaffold.rs` plans what `init` writes.
 //! - `report/` shows results, to people or to programs; `printer.rs` owns the two streams.
 //! - This file puts them together, and prints an error (`errors.rs`) once.
@@ -16,6 +17,7 @@ mod args;
 mod commands;
 mod deployment;
 mod doctor;
+mod engines;
 mod errors;
 mod lambda;
 mod local;

@@ -10,17 +10,18 @@ use anyhow::Context as _;
 use mlfn_core::{BucketUrl, Diagnostic, FieldPath, Function, Provider, Service};
 use mlfn_engine::state::LocalStore;
 use mlfn_manifest::{LoadOptions, Source};
-use mlfn_onnxruntime::{Candidate, Options, Platform, Progress};
+use mlfn_onnxruntime::{Candidate, Library, Options, Platform, Progress};
 use mlfn_package::{BuildOptions, Built, Formats, PackageError};
 use tempfile::TempDir;
 
 use crate::archives;
+use crate::engines::{self, Choice};
 use crate::errors::{CommandError, nearest};
 use crate::printer::Printer;
 use crate::registry;
 use crate::report::Report;
 use crate::settings::{Environment, LOCAL, ManifestSettings, PartsSettings, Target};
-use crate::shim::ShimPlace;
+use crate::shim::{ShimKind, ShimPlace};
 
 /// A manifest, and everything that is wrong with it.
 pub(crate) struct Verdict {
@@ -278,6 +279,7 @@ pub(crate) enum Place {
 }
 
 /// Everything that packing needs besides the function.
+#[derive(Clone)]
 pub(crate) struct Packer<'a> {
     pub(crate) checked: &'a Checked,
     pub(crate) parts: &'a PartsSettings,
@@ -288,17 +290,42 @@ pub(crate) struct Packer<'a> {
     pub(crate) printer: Printer,
 }
 
+/// A function that is packed.
+pub(crate) struct Packed {
+    pub(crate) built: Built,
+    /// What runs the model, unless the manifest says ONNX Runtime.
+    pub(crate) choice: Option<Choice>,
+}
+
 impl Packer<'_> {
     /// Packs a function; none if the manifest does not agree with the model, which is shown.
-    pub(crate) fn pack(&self, function: &Function) -> anyhow::Result<Option<Built>> {
+    pub(crate) fn pack(&self, function: &Function) -> anyhow::Result<Option<Packed>> {
+        let choice = engines::choose(self, function)?;
+        let kind = choice.as_ref().map_or(ShimKind::OnnxRuntime, Choice::kind);
+        let built = self.pack_with(function, kind)?;
+        Ok(built.map(|built| Packed { built, choice }))
+    }
+
+    /// Packs a function with a shim of this kind, whatever the manifest says.
+    pub(crate) fn pack_with(
+        &self,
+        function: &Function,
+        kind: ShimKind,
+    ) -> anyhow::Result<Option<Built>> {
         let Checked {
             service, provider, ..
         } = self.checked;
-        let shim = self.parts.shim.bytes(match self.place {
+        let place = match self.place {
             Place::Cloud => ShimPlace::Cloud(function.architecture),
             Place::Here => ShimPlace::Here,
-        })?;
-        let library = self.library(function)?;
+        };
+        let (shim, library) = match kind {
+            ShimKind::OnnxRuntime => {
+                let shim = self.parts.shim.bytes(place)?;
+                (shim, Some(self.library(function)?.path))
+            }
+            ShimKind::Tract => (self.parts.tract_shim.bytes(place)?, None),
+        };
         let message = format!("packaging {} for {}", function.name, service.provider);
         let progress = self.printer.progress(&message, false);
         let built = mlfn_package::build(
@@ -309,7 +336,7 @@ impl Packer<'_> {
                 folder: &self.checked.folder,
                 output: &self.output,
                 shim: &shim,
-                library: &library,
+                library: library.as_deref(),
                 formats: self.formats,
                 cache: Some(&self.parts.cache.join("packed")),
             },
@@ -326,11 +353,9 @@ impl Packer<'_> {
             other => Ok(Some(other?)),
         }
     }
-}
 
-impl Packer<'_> {
     /// The inference library for where the function will run, which may have to be fetched.
-    fn library(&self, function: &Function) -> anyhow::Result<PathBuf> {
+    pub(crate) fn library(&self, function: &Function) -> anyhow::Result<Library> {
         let platform = match self.place {
             Place::Cloud => Platform::for_architecture(function.architecture.as_str()),
             Place::Here => Platform::host(),
@@ -352,7 +377,7 @@ impl Packer<'_> {
         )?;
         self.printer
             .detail(&format!("ONNX Runtime is `{}`", library.path.display()));
-        Ok(library.path)
+        Ok(library)
     }
 }
 
@@ -380,15 +405,23 @@ pub(crate) fn unpacked(
     packer: &Packer<'_>,
     function: &Function,
 ) -> anyhow::Result<Option<TempDir>> {
-    let Some(built) = packer.pack(function)? else {
+    let Some(Packed { built, choice }) = packer.pack(function)? else {
         return Ok(None);
     };
+    if let Some(choice) = choice {
+        packer.printer.detail(&format!("engine {choice}"));
+    }
     for finding in &built.findings {
         packer.printer.warning(&format!(
             "{}: {} ({})",
             finding.file, finding.detail, finding.help
         ));
     }
+    unpack(&built).map(Some)
+}
+
+/// A folder with an unpacked package, as it starts on this machine.
+pub(crate) fn unpack(built: &Built) -> anyhow::Result<TempDir> {
     let artifact = built.artifacts.first().context("nothing was packed")?;
     let folder = tempfile::Builder::new()
         .prefix("mlfn-")
@@ -401,5 +434,5 @@ pub(crate) fn unpacked(
         fs_err::create_dir_all(place.parent().unwrap_or(folder.path()))?;
         fs_err::copy(&file.source, place)?;
     }
-    Ok(Some(folder))
+    Ok(folder)
 }

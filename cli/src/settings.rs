@@ -33,7 +33,7 @@ use crate::args::{
 };
 use crate::errors::CommandError;
 use crate::printer::Verbosity;
-use crate::shim::ShimSource;
+use crate::shim::{ShimKind, ShimSource};
 
 /// The stage unless somebody says otherwise.
 const DEFAULT_STAGE: &str = "dev";
@@ -215,6 +215,8 @@ impl GlobalSettings {
 pub(crate) struct PartsSettings {
     /// Where the shim comes from.
     pub(crate) shim: ShimSource,
+    /// Where the shim for tract comes from.
+    pub(crate) tract_shim: ShimSource,
     /// A library of the user's.
     pub(crate) onnxruntime: Option<PathBuf>,
     /// Never use the network.
@@ -236,12 +238,14 @@ impl PartsSettings {
     fn of_build(args: BuildArgs, manifest: &ManifestSettings) -> anyhow::Result<Self> {
         let BuildArgs {
             shim,
+            tract_shim,
             onnxruntime,
             offline,
         } = args;
         let theirs = manifest.environment.get("ORT_DYLIB_PATH");
         Ok(Self {
-            shim: ShimSource::new(shim),
+            shim: ShimSource::new(ShimKind::OnnxRuntime, shim),
+            tract_shim: ShimSource::new(ShimKind::Tract, tract_shim),
             onnxruntime: onnxruntime.or(theirs.filter(|path| !path.is_empty()).map(PathBuf::from)),
             offline,
             cache: cache_folder()?,

@@ -1,4 +1,5 @@
-//! Where the shim of a package comes from.
+//! Where the shim of a package comes from. There are two: one for ONNX Runtime's library, one that
+//! runs models by itself, with tract.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -14,13 +15,27 @@ static EMBEDDED: &[u8] = include_bytes!(env!("MLFN_SHIM_BINARY"));
 /// The target that it was built for, as Rust names it.
 const EMBEDDED_TARGET: &str = env!("MLFN_SHIM_TARGET");
 
-/// Where the shim comes from.
+/// The one that runs models by itself, if this program was built with it.
+#[cfg(feature = "tract")]
+static EMBEDDED_TRACT: Option<&[u8]> = Some(include_bytes!(env!("MLFN_TRACT_SHIM_BINARY")));
+#[cfg(not(feature = "tract"))]
+static EMBEDDED_TRACT: Option<&[u8]> = None;
+
+/// What a shim runs models with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ShimKind {
+    /// With ONNX Runtime's library.
+    OnnxRuntime,
+    /// By itself.
+    Tract,
+}
+
+/// Where a shim comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ShimSource {
-    /// Out of this program.
-    Embedded,
-    /// A file of the user's, for whatever target.
-    File(PathBuf),
+pub(crate) struct ShimSource {
+    kind: ShimKind,
+    /// A file of the user's, for whatever target; otherwise it comes out of this program.
+    file: Option<PathBuf>,
 }
 
 /// The machine that the shim has to run on.
@@ -34,19 +49,24 @@ pub(crate) enum ShimPlace {
 
 impl ShimSource {
     /// The file if there is one.
-    pub(crate) fn new(file: Option<PathBuf>) -> Self {
-        file.map_or(Self::Embedded, Self::File)
+    pub(crate) fn new(kind: ShimKind, file: Option<PathBuf>) -> Self {
+        Self { kind, file }
     }
 
     /// The shim's bytes. That a file is for the right machine is seen when it is packed.
     pub(crate) fn bytes(&self, place: ShimPlace) -> anyhow::Result<Cow<'static, [u8]>> {
-        match self {
-            Self::File(path) => {
-                let bytes = fs_err::read(path).context("the shim cannot be read")?;
-                Ok(bytes.into())
-            }
-            Self::Embedded if suits(EMBEDDED_TARGET, place) => Ok(EMBEDDED.into()),
-            Self::Embedded => Err(not_embedded(place).into()),
+        if let Some(path) = &self.file {
+            let bytes = fs_err::read(path).context("the shim cannot be read")?;
+            return Ok(bytes.into());
+        }
+        let embedded = match self.kind {
+            ShimKind::OnnxRuntime => Some(EMBEDDED),
+            ShimKind::Tract => EMBEDDED_TRACT,
+        };
+        match embedded {
+            Some(bytes) if suits(EMBEDDED_TARGET, place) => Ok(bytes.into()),
+            Some(_) => Err(not_embedded(self.kind, place).into()),
+            None => Err(not_built().into()),
         }
     }
 }
@@ -78,18 +98,30 @@ fn suits(target: &str, place: ShimPlace) -> bool {
     }
 }
 
-fn not_embedded(place: ShimPlace) -> CommandError {
+/// Why there is no shim for tract at all.
+fn not_built() -> CommandError {
+    CommandError::failure("this mlfn carries no shim that runs models with tract").hint(
+        "build mlfn with `--features tract`, or pass a shim that you have built: --tract-shim FILE",
+    )
+}
+
+fn not_embedded(kind: ShimKind, place: ShimPlace) -> CommandError {
     let architecture = match place {
         ShimPlace::Cloud(architecture) => architecture,
         ShimPlace::Here => Architecture::default(),
     };
     let target = format!("{}-unknown-linux-gnu", processor(architecture));
+    let (profile, engine, flag) = match kind {
+        ShimKind::OnnxRuntime => ("shim", "onnxruntime", "--shim"),
+        ShimKind::Tract => ("shim-tract", "tract", "--tract-shim"),
+    };
     CommandError::failure(format!(
         "this mlfn carries a shim for {EMBEDDED_TARGET}, and the function runs on Linux {architecture}"
     ))
     .hint(format!(
-        "build one in mlfn's sources with {}`cargo build --profile shim -p mlfn-shim \
-         --target {target}`, then pass `--shim target/{target}/shim/mlfn-shim`",
+        "build one in mlfn's sources with {}`cargo build --profile {profile} -p mlfn-shim \
+         --no-default-features --features {engine} --target {target}`, then pass \
+         `{flag} target/{target}/{profile}/mlfn-shim`",
         cross(architecture, &target),
     ))
 }
@@ -131,10 +163,10 @@ mod tests {
 
     #[test]
     fn a_missing_shim_says_how_to_build_one() {
-        let error = not_embedded(ShimPlace::Cloud(Architecture::Arm64)).into();
+        let error = not_embedded(ShimKind::Tract, ShimPlace::Cloud(Architecture::Arm64)).into();
         let hint = crate::errors::hint(&error).expect("has a hint");
         assert!(
-            hint.contains("--target aarch64-unknown-linux-gnu"),
+            hint.contains("--features tract --target aarch64-unknown-linux-gnu"),
             "{hint}"
         );
     }

@@ -9,6 +9,7 @@
 //! - `packages`: the same bytes everywhere
 //! - `protocol`: what a function answers, in the hands of Triton's client, `NumPy` and schemathesis
 //! - `queues`: from `mlfn queue send` to the model
+//! - `engines`: models that tract runs, and how it is chosen
 //! - `cache`: empty, warm and without a network
 //! - `scaffolds`: what `mlfn init` writes
 //! - `conventions`, `transcripts`: what the command line promises
@@ -26,6 +27,7 @@ mod boto3;
 mod cache;
 mod conventions;
 mod doors;
+mod engines;
 mod events;
 mod examples;
 mod google;

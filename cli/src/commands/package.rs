@@ -3,7 +3,7 @@
 use mlfn_core::{Function, Route, Severity};
 use mlfn_package::Formats;
 
-use crate::pipeline::{self, Packer, Place};
+use crate::pipeline::{self, Packed, Packer, Place};
 use crate::printer::Printer;
 use crate::report::{Packaged, Report};
 use crate::settings::PackageSettings;
@@ -37,11 +37,15 @@ pub(crate) fn package(
     };
     let mut status = ExitStatus::Ok;
     for function in functions {
-        let Some(built) = packer.pack(function)? else {
+        let Some(Packed { built, choice }) = packer.pack(function)? else {
             return Ok(ExitStatus::InvalidManifest);
         };
         let routes = checked.provider.package(&checked.service, function).routes;
-        let packaged = Packaged { built, routes };
+        let packaged = Packaged {
+            built,
+            choice,
+            routes,
+        };
         report.packaged(&packaged)?;
         if !packaged.is_deployable() {
             status = ExitStatus::Failure;

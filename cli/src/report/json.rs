@@ -19,6 +19,7 @@ use serde_json::json;
 use super::{Deployed, Events, Finished, Packaged, Report, Sent, Serving};
 use crate::commands::version::Versions;
 use crate::doctor::Check;
+use crate::engines::Choice;
 use crate::pipeline::{Problems, Verdict};
 use crate::printer::Printer;
 
@@ -77,6 +78,7 @@ impl Report for Json {
                     artifact,
                     routes: &table.routes,
                     written: packaged.built.fresh,
+                    engine: packaged.choice.as_ref(),
                 },
             )?;
         }
@@ -206,6 +208,9 @@ struct Weighed<'a> {
     routes: &'a [RouteRow],
     /// Whether it was written now, or is still right from an earlier time.
     written: bool,
+    /// What runs the model and why, if the manifest leaves it open or wants tract.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<&'a Choice>,
 }
 
 fn located(problems: Problems<'_>) -> Vec<Located<'_>> {

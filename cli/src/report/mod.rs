@@ -29,6 +29,7 @@ pub(crate) use self::human::Human;
 
 use crate::commands::version::Versions;
 use crate::doctor::Check;
+use crate::engines::Choice;
 use crate::pipeline::{Checked, Problems, Verdict};
 use crate::printer::Printer;
 
@@ -156,5 +157,7 @@ pub(crate) struct Deployed<'a> {
 /// A packed function, and how it may get to its cloud.
 pub(crate) struct Packaged {
     pub(crate) built: Built,
+    /// What runs the model, unless the manifest says ONNX Runtime.
+    pub(crate) choice: Option<Choice>,
     pub(crate) routes: Vec<RouteSpec>,
 }

@@ -50,8 +50,10 @@ fn archive(artifact: &Artifact, packaged: &Packaged, palette: Palette) -> String
         "unchanged"
     };
     let weighed = mlfn_package::table(artifact, &packaged.routes);
+    let choice = packaged.choice.as_ref();
+    let engine = choice.map_or_else(String::new, |choice| format!("engine {choice}\n"));
     format!(
-        "{strong}{}{strong:#} for {}: {} ({state}, sha256 {})\n\n{}\n{}",
+        "{strong}{}{strong:#} for {}: {} ({state}, sha256 {})\n{engine}\n{}\n{}",
         artifact.function,
         artifact.provider,
         artifact.path.display(),

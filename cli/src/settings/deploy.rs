@@ -212,6 +212,7 @@ impl RemoveSettings {
         // As a deploy without flags packs.
         let build = BuildArgs {
             shim: None,
+            tract_shim: None,
             onnxruntime: None,
             offline: false,
         };

@@ -63,6 +63,9 @@ pub struct Function {
     pub timeout: Seconds,
     /// The processor of the instances.
     pub architecture: Architecture,
+    /// What runs the model.
+    #[serde(default, skip_serializing_if = "ModelEngine::is_default")]
+    pub engine: ModelEngine,
     /// Environment variables of the function.
     pub environment: BTreeMap<String, EnvironmentValue>,
     /// What is known of the model's inputs beyond the graph, by tensor name.
@@ -165,6 +168,26 @@ impl FromStr for Architecture {
 impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// What runs a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelEngine {
+    /// tract for small models that it runs as ONNX Runtime does, and ONNX Runtime for the others.
+    Auto,
+    /// ONNX Runtime, which runs every model.
+    #[default]
+    OnnxRuntime,
+    /// tract, which starts sooner and does not run every model.
+    Tract,
+}
+
+impl ModelEngine {
+    /// Whether it is what a manifest means that names none.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

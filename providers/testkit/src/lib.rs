@@ -3,7 +3,7 @@
 //!
 //! - [`service`] and [`trigger`]: services as the manifest crate makes them
 //! - [`expect`] and [`listing`]: what a provider says about a service
-//! - [`contract`]: what holds for every provider without a cloud
+//! - [`mod@contract`]: what holds for every provider without a cloud
 //! - [`lifecycle`]: what holds for every cloud: deploy, fail, be killed, go on, remove
 //! - [`mod@bench`]: one service on one cloud, and the [`Twin`](bench::Twin) that a provider's tests
 //!   implement
@@ -79,6 +79,7 @@ pub fn function(text: &str) -> Function {
         memory: Memory::mib(512),
         timeout: Seconds::new(30),
         architecture: mlfn_core::Architecture::X86_64,
+        engine: mlfn_core::ModelEngine::default(),
         environment: [].into(),
         inputs: [].into(),
         output: OutputSpec::default(),

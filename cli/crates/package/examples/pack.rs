@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         folder: &folder,
         output: &output,
         shim: &fs_err::read(folder.join("bootstrap"))?,
-        library: &folder.join("lib/libonnxruntime.so"),
+        library: Some(&folder.join("lib/libonnxruntime.so")),
         formats: Formats::Deployed,
         cache: None,
     };

@@ -31,8 +31,9 @@ pub struct BuildOptions<'a> {
     pub output: &'a Path,
     /// The shim, for the architecture of the function.
     pub shim: &'a [u8],
-    /// ONNX Runtime's library, for the architecture of the function.
-    pub library: &'a Path,
+    /// ONNX Runtime's library, for the architecture of the function; none if the shim runs the model
+    /// by itself.
+    pub library: Option<&'a Path>,
     /// Which archives to build.
     pub formats: Formats,
     /// Where compressed libraries are kept between builds, if anywhere; made if it is not there.
@@ -87,6 +88,9 @@ pub fn build(
     let graph = inspect::graph(function, &model.path)?;
     let config = ShimConfig {
         graph: graph.as_ref().map(|_| layout::graph_path()),
+        library: options
+            .library
+            .map_or_else(String::new, |_| layout::library_path()),
         ..config::compile(service, function, &model, &spec, path.clone())
     };
     let contents = Contents {
@@ -142,8 +146,10 @@ fn check_binaries(
     options: &BuildOptions<'_>,
 ) -> Result<Vec<Finding>, PackageError> {
     let mut findings = elf::check(&spec.shim, options.shim, &spec.target);
-    let library = elf::check_file(&layout::library_path(), options.library, &spec.target);
-    findings.extend(library.map_err(PackageError::Read)?);
+    if let Some(library) = options.library {
+        let library = elf::check_file(&layout::library_path(), library, &spec.target);
+        findings.extend(library.map_err(PackageError::Read)?);
+    }
     Ok(findings)
 }
 

@@ -7,10 +7,9 @@ use mlfn_model::Model;
 use mlfn_shim_contract::{Batching, CONFIG_FORMAT, InputConfig, OutputConfig, Route, ShimConfig};
 
 use crate::check::tensor_name;
-use crate::layout::library_path;
 
 /// Everything that the shim has to know, except the digest of the model, which stays empty, and
-/// whether there is a graph without weights.
+/// whether there are a library and a graph without weights.
 pub(crate) fn compile(
     service: &Service,
     function: &Function,
@@ -25,7 +24,7 @@ pub(crate) fn compile(
         function: function.name.to_string(),
         model: model_path,
         model_sha256: String::new(),
-        library: library_path(),
+        library: String::new(),
         inputs: inputs(function, model),
         output: OutputConfig {
             labels: function.output.labels.clone(),

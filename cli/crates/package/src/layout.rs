@@ -39,7 +39,7 @@ pub(crate) struct Layout {
 /// What a layout is made of.
 pub(crate) struct Contents<'a> {
     pub(crate) shim: &'a [u8],
-    pub(crate) library: &'a Path,
+    pub(crate) library: Option<&'a Path>,
     pub(crate) model: &'a Model,
     /// The model without its weights, if it is worth having.
     pub(crate) graph: Option<Vec<u8>>,
@@ -57,18 +57,20 @@ impl Layout {
                 Source::Bytes(contents.shim.to_vec()),
             ),
             entry(
-                &library_path(),
-                EXECUTABLE,
-                PartKind::Runtime,
-                Source::File(contents.library.to_owned()),
-            ),
-            entry(
                 model,
                 READABLE,
                 PartKind::Model,
                 Source::File(contents.model.path.clone()),
             ),
         ];
+        entries.extend(contents.library.map(|library| {
+            entry(
+                &library_path(),
+                EXECUTABLE,
+                PartKind::Runtime,
+                Source::File(library.to_owned()),
+            )
+        }));
         entries.extend(external_data(contents.model));
         let graph = contents.graph.map(Source::Bytes);
         entries.extend(graph.map(|graph| entry(&graph_path(), READABLE, PartKind::Model, graph)));

@@ -2,6 +2,7 @@
 //! so that a small model answers a few milliseconds after the process has started.
 //!
 //! - `graph`: what the graph says of itself, and its parts that tract does not know rewritten
+//! - `hypot`: a function of C that newer systems have in a form that older ones lack
 //! - `rewrite`: operators that tract does not know, in terms of those that it does
 //! - `tensor`: our tensors <-> tract's
 
@@ -18,6 +19,7 @@ use super::{Engine, EngineError, Signature};
 use crate::tensor::{Data, Element as _, Tensor, Value};
 
 mod graph;
+mod hypot;
 mod rewrite;
 mod tensor;
 
@@ -30,6 +32,7 @@ pub(crate) struct Tract {
 impl Tract {
     /// Reads the model and lays out its runs.
     pub(crate) fn load(model: &Path) -> Result<Self, EngineError> {
+        hypot::define();
         // It has met fewer graphs than ONNX Runtime has, and gives up on some by panicking.
         let loaded = catch_unwind(AssertUnwindSafe(|| open(model)));
         let loaded = loaded.unwrap_or_else(|_| Err("tract panicked; see the line above".into()));

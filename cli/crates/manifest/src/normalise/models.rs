@@ -78,6 +78,7 @@ pub(super) fn function(
         memory: memory.or(defaults.memory).unwrap_or(DEFAULT_MEMORY),
         timeout: timeout.or(defaults.timeout).unwrap_or(DEFAULT_TIMEOUT),
         architecture: architecture.unwrap_or(Architecture::X86_64),
+        engine: written.engine.map(values::engine).unwrap_or_default(),
         environment,
         inputs,
         output,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use mlfn_core::{
-    Architecture, Diagnostic, EnvironmentValue, FieldPath, Memory, NameError, Seconds, SecretRef,
+    Architecture, Diagnostic, EnvironmentValue, FieldPath, Memory, ModelEngine, NameError, Seconds,
+    SecretRef,
 };
 
 use crate::problems::{Code, Problem, Problems};
@@ -152,6 +153,14 @@ pub(super) fn architecture(written: v1::Architecture) -> Architecture {
     match written {
         v1::Architecture::X86_64 => Architecture::X86_64,
         v1::Architecture::Arm64 => Architecture::Arm64,
+    }
+}
+
+pub(super) fn engine(written: v1::ModelEngine) -> ModelEngine {
+    match written {
+        v1::ModelEngine::Auto => ModelEngine::Auto,
+        v1::ModelEngine::OnnxRuntime => ModelEngine::OnnxRuntime,
+        v1::ModelEngine::Tract => ModelEngine::Tract,
     }
 }
 

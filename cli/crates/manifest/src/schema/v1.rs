@@ -123,6 +123,15 @@ pub(crate) enum Architecture {
     Arm64,
 }
 
+/// What runs models.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ModelEngine {
+    Auto,
+    OnnxRuntime,
+    Tract,
+}
+
 /// What differs in a stage. What a model sets itself wins over it.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -189,6 +198,8 @@ pub(crate) struct ModelOptions {
     pub(crate) timeout: Option<Quantity>,
     /// The processor; `x86_64` if it is not given. Example: `architecture: arm64`
     pub(crate) architecture: Option<Architecture>,
+    /// What runs the model; `onnxruntime` if it is not given. `tract` starts in a few milliseconds and runs fewer models; `auto` takes it for small models of which it answers the same. Example: `engine: auto`
+    pub(crate) engine: Option<ModelEngine>,
     /// Environment variables. Example: `environment: { MODE: fast, TOKEN: { secret: iris-token } }`
     pub(crate) environment: Option<Environment>,
     /// What requests may name, by the input's name in the model or `features` for the only one. Example: `input: { features: { names: [width, height] } }`

@@ -36,6 +36,26 @@ fn a_package_holds_the_shim_the_library_the_model_and_the_clouds_files() {
 }
 
 #[test]
+fn a_package_for_a_shim_that_runs_models_by_itself_has_no_library() {
+    let project = Project {
+        library: false,
+        ..Project::new(&[])
+    };
+    let built = project.build();
+    let artifact = built.artifacts.first().expect("an archive");
+    let into = TempDir::new().expect("a folder");
+    unpack(&artifact.path, artifact.format, into.path()).expect("unpacks");
+    let mut files = tree(into.path());
+    let (_, config) = files.remove("mlfn.json").expect("the configuration");
+    let config: Json = serde_json::from_slice(&config).expect("JSON");
+    assert_eq!(config.get("library"), None);
+    let names: Vec<_> = files.keys().map(String::as_str).collect();
+    assert_eq!(names, ["bootstrap", "model/model.onnx"]);
+    let kinds: Vec<_> = artifact.parts.iter().map(|part| part.kind).collect();
+    assert!(!kinds.contains(&PartKind::Runtime), "{kinds:?}");
+}
+
+#[test]
 fn large_weights_are_left_in_the_model_and_a_graph_lies_beside_it() {
     let project = Project::new(&[]);
     // The packager looks at sizes only; a tensor of one field is enough for it.

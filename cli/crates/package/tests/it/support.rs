@@ -72,6 +72,7 @@ pub(crate) struct Project {
     pub(crate) service: Service,
     pub(crate) cloud: Cloud,
     pub(crate) shim: Vec<u8>,
+    pub(crate) library: bool,
     pub(crate) formats: Formats,
     pub(crate) cache: Option<PathBuf>,
 }
@@ -97,6 +98,7 @@ impl Project {
                 meanwhile: None,
             },
             shim: b"#!/bin/sh\n".to_vec(),
+            library: true,
             formats: Formats::All,
             cache: None,
         }
@@ -124,11 +126,12 @@ impl Project {
 
     pub(crate) fn try_build(&self) -> Result<Built, PackageError> {
         let function = self.service.functions.first().expect("one model");
+        let library = self.path("library.so");
         let options = BuildOptions {
             folder: self.folder.path(),
             output: &self.output(),
             shim: &self.shim,
-            library: &self.path("library.so"),
+            library: self.library.then_some(&*library),
             formats: self.formats,
             cache: self.cache.as_deref(),
         };

@@ -17,7 +17,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use setup::{MODELS, Setup};
+use setup::{MODELS, Setup, WITH_TRACT};
 use start::{Bootstrap, Start};
 
 /// Each bootstrap starts that often, in turns; the table has medians.
@@ -28,8 +28,8 @@ const PRIORITY: [&str; 4] = ["-f", "-p", "10", "PID"];
 
 /// Of the table. Two numbers in a cell are milliseconds of the start, and until the first answer.
 const HEAD: &str = "\
-| | floor | shim, as exported | / floor | shim, mapped | / floor | Python | init: Python / mapped |
-|---|---:|---:|---:|---:|---:|---:|---:|
+| | floor | shim, as exported | / floor | shim, mapped | / floor | Python | init: Python / mapped | tract | / floor |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
 /// Who starts.
@@ -40,6 +40,7 @@ enum Kind {
     Plain,
     Optimized,
     Python,
+    Tract,
 }
 
 /// Who runs what.
@@ -84,9 +85,15 @@ fn competitors(setup: &Setup) -> anyhow::Result<BTreeMap<Case, Competitor>> {
     let mut competitors = BTreeMap::from([(("", Kind::Nothing), nothing(setup))]);
     for name in MODELS {
         competitors.insert((name, Kind::Floor), floor(setup, name));
-        competitors.insert((name, Kind::Plain), shim(setup, name, false));
-        competitors.insert((name, Kind::Optimized), shim(setup, name, true));
+        let packages = [setup.package(name, false), setup.package(name, true)];
+        let [plain, optimized] = packages.map(|folder| shim(folder, name));
+        competitors.insert((name, Kind::Plain), plain);
+        competitors.insert((name, Kind::Optimized), optimized);
         competitors.insert((name, Kind::Python), python(setup, name)?);
+    }
+    for name in WITH_TRACT {
+        let tract = shim(setup.tract_package(name), name);
+        competitors.insert((name, Kind::Tract), tract);
     }
     Ok(competitors)
 }
@@ -114,8 +121,7 @@ fn floor(setup: &Setup, name: &str) -> Competitor {
     }
 }
 
-fn shim(setup: &Setup, name: &str, optimized: bool) -> Competitor {
-    let folder = setup.package(name, optimized);
+fn shim(folder: PathBuf, name: &str) -> Competitor {
     Competitor {
         bootstrap: Bootstrap {
             command: vec![text(&folder.join("bootstrap"))],
@@ -225,9 +231,15 @@ fn table(starts: &Starts) -> String {
         };
         let (floor, plain, optimized) = (net(Kind::Floor), net(Kind::Plain), net(Kind::Optimized));
         let python = net(Kind::Python);
+        let tract = if WITH_TRACT.contains(&name) {
+            let tract = net(Kind::Tract);
+            format!("{} | {:.2}", cell(tract), tract.answer / floor.answer)
+        } else {
+            "| ".to_owned()
+        };
         let _ = writeln!(
             table,
-            "| {name} | {} | {} | {:.2} | {} | {:.2} | {} | {:.1} |",
+            "| {name} | {} | {} | {:.2} | {} | {:.2} | {} | {:.1} | {tract} |",
             cell(floor),
             cell(plain),
             plain.answer / floor.answer,

@@ -17,6 +17,9 @@ pub(in crate::bench) const LIBRARY: &str = "onnxruntime/capi/libonnxruntime.so.1
 /// The models, smallest first.
 pub(super) const MODELS: [&str; 4] = ["iris", "forest", "mobilenet", "transformer"];
 
+/// Those of them that tract runs.
+pub(super) const WITH_TRACT: [&str; 2] = ["iris", "forest"];
+
 /// Everything, on disk.
 pub(super) struct Setup {
     pub(super) root: PathBuf,
@@ -57,6 +60,11 @@ impl Setup {
     pub(super) fn package(&self, name: &str, optimized: bool) -> PathBuf {
         let kind = if optimized { "optimized" } else { "plain" };
         self.root.join(format!("packages/{name}-{kind}"))
+    }
+
+    /// The folder of a package for tract.
+    pub(super) fn tract_package(&self, name: &str) -> PathBuf {
+        self.root.join(format!("packages/{name}-tract"))
     }
 
     /// Where the Python handler lies.
@@ -127,7 +135,25 @@ impl Setup {
                 self.make_package(name, &shim, optimized)?;
             }
         }
-        Ok(())
+        let shim = build_shim_with(repository, "tract", "shim-tract")?;
+        let mut names = WITH_TRACT.iter();
+        names.try_for_each(|name| self.make_tract_package(name, &shim))
+    }
+
+    fn make_tract_package(&self, name: &str, shim: &Path) -> anyhow::Result<()> {
+        let folder = self.tract_package(name);
+        if folder.exists() {
+            fs_err::remove_dir_all(&folder)?;
+        }
+        fs_err::create_dir_all(folder.join("model"))?;
+        fs_err::copy(shim, folder.join("bootstrap"))?;
+        let config = ShimConfig {
+            library: String::new(),
+            ..config()
+        };
+        fs_err::copy(self.model(name), folder.join(&config.model))?;
+        let config = serde_json::to_vec(&config)?;
+        Ok(fs_err::write(folder.join(CONFIG_FILE), config)?)
     }
 
     fn make_package(&self, name: &str, shim: &Path, optimized: bool) -> anyhow::Result<()> {
@@ -173,7 +199,6 @@ pub(in crate::bench) fn config() -> ShimConfig {
         schedules: BTreeMap::default(),
         graph: None,
         batching: None,
-        traffic: None,
         steady: true,
         fetched: BTreeMap::new(),
     }
@@ -216,18 +241,17 @@ pub(in crate::bench) fn site_packages(python: &Path) -> anyhow::Result<PathBuf> 
 
 /// The binary that packages hold, where the command line's build leaves it too.
 pub(in crate::bench) fn build_shim(repository: &Path) -> anyhow::Result<PathBuf> {
+    build_shim_with(repository, "onnxruntime", "shim")
+}
+
+fn build_shim_with(repository: &Path, engine: &str, profile: &str) -> anyhow::Result<PathBuf> {
     let target = repository.join("target/embedded-shim");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args([
-        "build",
-        "--package",
-        "mlfn-shim",
-        "--profile",
-        "shim",
-        "--target-dir",
-    ]);
+    cargo
+        .args(["build", "--package", "mlfn-shim", "--no-default-features"])
+        .args(["--features", engine, "--profile", profile, "--target-dir"]);
     run(cargo.arg(&target).current_dir(repository))?;
-    Ok(target.join("shim/mlfn-shim"))
+    Ok(target.join(profile).join("mlfn-shim"))
 }
 
 pub(in crate::bench) fn run(command: &mut Command) -> anyhow::Result<()> {
