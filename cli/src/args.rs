@@ -10,13 +10,7 @@ use mlfn_emulator::CpuShare;
 
 /// Machine-learning models on AWS Lambda, Azure Functions and Google Cloud from one file
 #[derive(Debug, Parser)]
-#[command(
-    name = "mlfn",
-    bin_name = "mlfn",
-    version,
-    max_term_width = 100,
-    disable_help_subcommand = true
-)]
+#[command(name = "mlfn", bin_name = "mlfn", version, max_term_width = 100)]
 #[command(
     after_help = "Every option can be set as MLFN_<OPTION>, e.g. MLFN_STAGE=prod. Exit codes: \
     0 ok, 1 failure, 2 `plan --detailed-exitcode` with changes, 3 invalid manifest, 4 locked, \

@@ -25,7 +25,13 @@ const RULES: &[Rule] = &[
     },
     Rule {
         pattern: "unsafe {",
-        within: &["cli/", "providers/", "templates/", "runtime-shim/", "tests/"],
+        within: &[
+            "cli/",
+            "providers/",
+            "templates/",
+            "runtime-shim/",
+            "tests/",
+        ],
         except: &[
             "cli/crates/dev/src/tidy/",
             "runtime-shim/src/engine/onnxruntime/shared.rs",
