@@ -1,10 +1,10 @@
 //! ONNX Runtime, loaded from the library that lies in the package.
 
+use std::error::Error as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use half::{bf16, f16};
-use ort::ErrorCode;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;
@@ -12,6 +12,7 @@ use ort::value::{
     DynMapValueType, DynSequenceValueType, DynValue, DynValueTypeMarker,
     PrimitiveTensorElementType, Tensor as OrtTensor, TensorElementType, ValueType,
 };
+use ort::{ErrorCode, LoadDynamicError};
 
 use super::{Dim, Engine, EngineError, Input, InputKind, Signature};
 use crate::log::{self, Level};
@@ -86,18 +87,26 @@ fn environment(library: &Path) -> Result<&'static Environment, EngineError> {
 }
 
 fn open(library: &Path) -> Result<Environment, String> {
-    let failed = |error: &dyn ToString| error.to_string();
-    let builder = ort::init_from(library).map_err(|error| failed(&error))?;
+    let builder = ort::init_from(library).map_err(|error| reason(&error))?;
     trace::mark(Phase::Library);
     let environment = builder
         .with_name("mlfn")
         .with_telemetry(false)
         .with_logger(Arc::new(forward))
         .build()
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| error.to_string())?;
     environment.set_log_level(LogLevel::Error);
     trace::mark(Phase::Environment);
     Ok(environment)
+}
+
+/// With what the loader of the system says, which `ort` leaves out.
+fn reason(error: &LoadDynamicError) -> String {
+    let loader = match error {
+        LoadDynamicError::Dlopen { error, .. } => error.source(),
+        _ => None,
+    };
+    loader.map_or_else(|| error.to_string(), |loader| format!("{error}: {loader}"))
 }
 
 /// ONNX Runtime's own messages. Errors come back as results too, so they are worth a line only to

@@ -1,5 +1,7 @@
 //! Plain HTTP on a port, with the events of Google.
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -47,22 +49,34 @@ fn a_broken_model_is_said_to_be_broken_and_the_process_stays() {
     shim.stopped();
 }
 
-#[test]
-fn a_missing_library_is_named() {
+/// The package's library lies at `lib/other.so`; `damage` is done to it.
+#[track_caller]
+fn check_damaged_library(damage: impl FnOnce(&Path), expected: &str) {
     let mut package = identity();
     package.config.library = "lib/other.so".to_owned();
     let folder = package.write();
-    fs_err::remove_file(folder.path().join("lib/other.so")).expect("it was there");
+    let library = folder.path().join("lib/other.so");
+    fs_err::remove_file(&library).expect("it was there");
+    damage(&library);
     let root = folder.path().to_str().expect("text");
-    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_mlfn-shim"));
+    let binary = Path::new(env!("CARGO_BIN_EXE_mlfn-shim"));
     let mut shim = Shim::start(binary, &[("PORT", "0"), ("MLFN_ROOT", root)]);
     let line = shim.wait_for("cannot load the inference library");
-    assert!(
-        line["message"]
-            .as_str()
-            .is_some_and(|text| text.contains("lib/other.so")),
-        "{line}"
-    );
+    let message = line["message"].as_str().unwrap_or_default();
+    for part in ["lib/other.so", expected] {
+        assert!(message.contains(part), "{line}");
+    }
+}
+
+#[test]
+fn a_missing_library_is_named() {
+    check_damaged_library(|_| (), "No such file");
+}
+
+#[test]
+fn why_a_library_cannot_be_loaded_is_told() {
+    let text = |library: &Path| fs_err::write(library, "no library").expect("writes");
+    check_damaged_library(text, "dlopen failed: ");
 }
 
 #[test]
