@@ -2,6 +2,7 @@
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>) around the
 //! Runtime API that the process polls.
 
+mod awake;
 mod runtime_api;
 
 use std::collections::BTreeMap;

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::awake::awake;
 use super::{Event, MAX_BYTES};
 
 const PREFIX: &str = "/2018-06-01/runtime/";
@@ -117,7 +118,7 @@ impl RuntimeApi {
         }));
         // Both ends live as long as this does, and the sender of the reply is only ever used.
         let _ = self.events.send(handout).await;
-        match replied.await {
+        match awake(replied).await {
             Ok(reply) => reply,
             Err(_) => std::future::pending().await,
         }
