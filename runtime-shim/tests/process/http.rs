@@ -53,7 +53,7 @@ fn a_broken_model_is_said_to_be_broken_and_the_process_stays() {
 #[track_caller]
 fn check_damaged_library(damage: impl FnOnce(&Path), expected: &str) {
     let mut package = identity();
-    package.config.library = "lib/other.so".to_owned();
+    package.config.library = String::from("lib/other.so");
     let folder = package.write();
     let library = folder.path().join("lib/other.so");
     fs_err::remove_file(&library).expect("it was there");
