@@ -2,7 +2,6 @@
 //! of chance.
 
 use mlfn_core::ProviderName;
-use mlfn_emulator::Outcome;
 use serde_json::Value as Json;
 
 use crate::support::golden::{Golden, difference};
@@ -46,22 +45,7 @@ async fn check(example: &str) {
     let package = unpacked(&with_engine(example, "tract"), ProviderName::Aws);
     let paths: Vec<&str> = package.entries.iter().map(|entry| &*entry.path).collect();
     assert!(!paths.contains(&"lib/libonnxruntime.so"), "{paths:?}");
-    let function = package.start(ProviderName::Aws, &golden.function).await;
-    for case in &golden.cases {
-        let request = case.request.to_string();
-        let invocation = function.invoke(request.as_bytes()).await.expect("invokes");
-        let text = String::from_utf8_lossy(&invocation.body);
-        assert_eq!(
-            invocation.outcome,
-            Outcome::Success,
-            "{}: {text}",
-            case.name
-        );
-        let answer: Json = serde_json::from_str(&text).expect("the answer is JSON");
-        let difference = difference(&answer, &case.response, golden.tolerance);
-        assert_eq!(difference, None, "{}: {text}", case.name);
-    }
-    function.stop().await;
+    golden.check(&package, ProviderName::Aws).await;
 }
 
 #[tokio::test]

@@ -1,8 +1,6 @@
 //! Every example, packaged for every platform, answers what its scikit-learn estimator answered.
 
 use mlfn_core::ProviderName;
-use mlfn_emulator::Outcome;
-use serde_json::Value as Json;
 
 use crate::support::golden::{Golden, difference};
 use crate::support::mlfn::Project;
@@ -50,29 +48,10 @@ async fn check(example: &str) {
     let golden = Golden::of(example);
     let project = Project::copy_of(example);
     for platform in ProviderName::ALL {
-        check_instance(&golden, &project, platform).await;
+        let package = Unpacked::from(&project, platform);
+        golden.check(&package, platform).await;
         check_command(&golden, &project, platform);
     }
-}
-
-async fn check_instance(golden: &Golden, project: &Project, platform: ProviderName) {
-    let package = Unpacked::from(project, platform);
-    let function = package.start(platform, &golden.function).await;
-    for case in &golden.cases {
-        let request = case.request.to_string();
-        let invocation = function.invoke(request.as_bytes()).await.expect("invokes");
-        let text = String::from_utf8_lossy(&invocation.body);
-        assert_eq!(
-            invocation.outcome,
-            Outcome::Success,
-            "{platform}, {}: {text}",
-            case.name
-        );
-        let answer: Json = serde_json::from_str(&text).expect("the answer is JSON");
-        let difference = difference(&answer, &case.response, golden.tolerance);
-        assert_eq!(difference, None, "{platform}, {}: {text}", case.name);
-    }
-    function.stop().await;
 }
 
 fn check_command(golden: &Golden, project: &Project, platform: ProviderName) {

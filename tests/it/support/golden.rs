@@ -1,9 +1,12 @@
 //! Recorded answers, and whether another answer says the same.
 
+use mlfn_core::ProviderName;
+use mlfn_emulator::Outcome;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
 use super::place::repository;
+use super::unpacked::Unpacked;
 
 /// `examples/<name>/golden.json`.
 #[derive(Debug, Deserialize)]
@@ -32,6 +35,22 @@ impl Golden {
             .join("golden.json");
         let text = fs_err::read(path).expect("reads");
         serde_json::from_slice(&text).expect("has the form above")
+    }
+
+    /// That the function in `package` answers all of it.
+    pub(crate) async fn check(&self, package: &Unpacked, platform: ProviderName) {
+        let function = package.start(platform, &self.function).await;
+        for case in &self.cases {
+            let (name, request) = (&case.name, case.request.to_string());
+            let invocation = function.invoke(request.as_bytes()).await.expect("invokes");
+            let text = String::from_utf8_lossy(&invocation.body);
+            let outcome = invocation.outcome;
+            assert_eq!(outcome, Outcome::Success, "{platform}, {name}: {text}");
+            let answer: Json = serde_json::from_str(&text).expect("the answer is JSON");
+            let difference = difference(&answer, &case.response, self.tolerance);
+            assert_eq!(difference, None, "{platform}, {name}: {text}");
+        }
+        function.stop().await;
     }
 }
 
