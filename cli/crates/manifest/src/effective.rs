@@ -7,10 +7,11 @@ use crate::source::SourceFile;
 use crate::yaml::{Content, Entry, Node, Scalar, Style};
 
 /// Keys of the service that hold for every model.
-const DEFAULTS: [&str; 5] = [
+const DEFAULTS: [&str; 6] = [
     "memory",
     "timeout",
     "architecture",
+    "engine",
     "environment",
     "traffic",
 ];

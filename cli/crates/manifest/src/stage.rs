@@ -12,10 +12,11 @@ const UNKNOWN_STAGE: Code = Code::new("unknown-stage", "the manifest has no such
 const DEFAULT_STAGE: &str = "dev";
 
 /// What a stage may override. Every other key there is reported as unknown.
-const OVERRIDABLE: [&str; 7] = [
+const OVERRIDABLE: [&str; 8] = [
     "memory",
     "timeout",
     "architecture",
+    "engine",
     "environment",
     "traffic",
     "params",

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use mlfn_core::{
-    Architecture, BucketUrl, EnvironmentValue, FieldPath, Function, Memory, ProviderName, Seconds,
-    ServiceName, StageName, Traffic,
+    Architecture, BucketUrl, EnvironmentValue, FieldPath, Function, Memory, ModelEngine,
+    ProviderName, Seconds, ServiceName, StageName, Traffic,
 };
 
 use crate::LoadOptions;
@@ -61,6 +61,7 @@ struct Defaults {
     timeout: Option<Seconds>,
     architecture: Option<Architecture>,
     environment: BTreeMap<String, EnvironmentValue>,
+    engine: Option<ModelEngine>,
     traffic: Option<Traffic>,
 }
 
@@ -83,6 +84,7 @@ pub(crate) fn normalise(
         timeout: written.timeout.clone(),
         architecture: written.architecture,
         environment: written.environment.clone(),
+        engine: written.engine,
         traffic: written.traffic.clone(),
     };
     let defaults = self::defaults(&defaults, &root, problems);
@@ -229,6 +231,7 @@ fn defaults(written: &v1::Stage, at: &FieldPath, problems: &mut Problems) -> Def
         timeout: values::seconds(written.timeout.as_ref(), &at.key("timeout"), problems),
         architecture: written.architecture.map(values::architecture),
         environment: values::environment(
+        engine: written.engine.map(values::engine),
             written.environment.as_ref(),
             &at.key("environment"),
             problems,

@@ -60,6 +60,7 @@ pub(super) fn function(
         .architecture
         .map(values::architecture)
         .or(defaults.architecture);
+    let engine = written.engine.map(values::engine).or(defaults.engine);
     let inputs = inputs(written.input.as_ref(), &at.key("input"), problems);
     let output = output(written.output.as_ref(), &at.key("output"), problems);
     let batching = written.batching.as_ref();
@@ -78,7 +79,7 @@ pub(super) fn function(
         memory: memory.or(defaults.memory).unwrap_or(DEFAULT_MEMORY),
         timeout: timeout.or(defaults.timeout).unwrap_or(DEFAULT_TIMEOUT),
         architecture: architecture.unwrap_or(Architecture::X86_64),
-        engine: written.engine.map(values::engine).unwrap_or_default(),
+        engine: engine.unwrap_or_default(),
         environment,
         inputs,
         output,

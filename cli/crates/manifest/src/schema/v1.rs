@@ -56,6 +56,9 @@ pub(crate) struct Manifest {
     /// Processor of every model that does not set its own. Example: `architecture: arm64`
     pub(crate) architecture: Option<Architecture>,
 
+    /// What runs every model that does not say. Example: `engine: auto`
+    pub(crate) engine: Option<ModelEngine>,
+
     /// Environment variables of every model. Example: `environment: { MODE: fast }`
     pub(crate) environment: Option<Environment>,
 
@@ -150,6 +153,8 @@ pub(crate) struct Stage {
     pub(crate) timeout: Option<Quantity>,
     /// The processor. Example: `architecture: arm64`
     pub(crate) architecture: Option<Architecture>,
+    /// What runs the models. Example: `engine: auto`
+    pub(crate) engine: Option<ModelEngine>,
     /// Environment variables, added to those of the service. Example: `environment: { MODE: fast }`
     pub(crate) environment: Option<Environment>,
     /// How requests move to a new version. Example: `traffic: { canary: 10%, every: 5m }`
