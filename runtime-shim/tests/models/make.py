@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper
 from skl2onnx import to_onnx
 from sklearn.cluster import KMeans
+from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 HERE = Path(__file__).parent
@@ -190,6 +191,28 @@ def scikit_learn():
         write(name, to_onnx(model, features[:1], options=options, target_opset=21, name=name))
 
 
+def trees():
+    """Ensembles of trees that answer numbers: one, two, and what their average and an offset make."""
+    features = np.random.default_rng(0).uniform(-1, 1, (200, 3)).astype(np.float32)
+    one = features[:, 0] * 3 + np.sin(5 * features[:, 1]) * 10 + features[:, 2]
+    two = np.stack([one, -2 * one], axis=1)
+    forest = RandomForestRegressor(6, max_depth=3, random_state=0).fit(features, one)
+    boosted = GradientBoostingRegressor(n_estimators=6, max_depth=3, random_state=0)
+    extra = ExtraTreesRegressor(5, max_depth=3, random_state=0).fit(features, two)
+    for name, model, changed in [
+        ("trees_forest", forest, {"aggregate_function": "SUM"}),
+        ("trees_boosted", boosted.fit(features, one), {}),
+        ("trees_two", extra, {}),
+        ("trees_average", extra, {"aggregate_function": "AVERAGE", "base_values": [0.5, -1.0]}),
+    ]:
+        made = to_onnx(model, features[:1], target_opset=21, name=name)
+        (node,) = made.graph.node
+        for key, value in changed.items():
+            node.attribute.append(helper.make_attribute(key, value))
+        onnx.checker.check_model(made)
+        write(name, made)
+
+
 def expect(integers, texts, regressor, kmeans):
     """What scikit-learn itself says of some rows."""
     rows = np.array([[0.5, 0.5], [4, 6], [8, 1]], dtype=np.float32)
@@ -218,6 +241,7 @@ def main():
     slow()
     hungry()
     scikit_learn()
+    trees()
     whole = (HERE / "regressor.onnx").read_bytes()
     (HERE / "broken.onnx").write_bytes(whole[: len(whole) // 2])
 

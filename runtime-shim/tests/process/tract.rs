@@ -2,10 +2,14 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Answer, Package, Shim, post};
+use crate::support::{self, Answer, Package, Shim, models, post};
+
+/// Rows for the trees; the last two are at and beyond the borders of what they were fitted to.
+const FOR_TREES: &str =
+    r#"{"X": [[0.1, -0.7, 0.3], [-0.9, 0.66, -0.2], [0.4, 0.0, 0.9], [1, -1, 1], [-50, 1e9, 7]]}"#;
 
 /// Models of which both engines answer the same, and a request to each.
-const BOTH: [(&str, &str); 18] = [
+const BOTH: [(&str, &str); 22] = [
     (
         "classifier_int",
         r#"{"features": [[5.1, 3.5], [0.3, 0.2]]}"#,
@@ -20,6 +24,10 @@ const BOTH: [(&str, &str); 18] = [
     ),
     ("regressor", r#"{"features": [[5.1, 3.5], [0.3, 0.2]]}"#),
     ("kmeans", r#"{"features": [[5.1, 3.5], [0.3, 0.2]]}"#),
+    ("trees_forest", FOR_TREES),
+    ("trees_boosted", FOR_TREES),
+    ("trees_two", FOR_TREES),
+    ("trees_average", FOR_TREES),
     ("two_inputs", r#"{"b": [10, 20], "a": [[1, 2], [3, 4]]}"#),
     ("rank4", r#"{"x": [[[1.0, 2.0], [3.0, 4.0]]]}"#),
     ("identity_bool", r#"{"x": [[true, false], [false, true]]}"#),
@@ -83,10 +91,7 @@ fn both_engines_answer_the_same() {
             "{model}: {}",
             found.body
         );
-        check_same(
-            &crate::support::json(&found.body),
-            &crate::support::json(&expected.body),
-        );
+        check_same(&support::json(&found.body), &support::json(&expected.body));
     }
 }
 
@@ -159,7 +164,7 @@ fn many_requests_at_a_time_are_not_mixed_up() {
                     let body = json!({"a": [[number, 1]], "b": [1]}).to_string();
                     let answer = connection.send(&post("/predict", &[], &body));
                     let expected = f64::from(number) + 2.0;
-                    let found = &crate::support::json(&answer.body)["prediction"];
+                    let found = &support::json(&answer.body)["prediction"];
                     assert_eq!(*found, json!([expected]), "{}", answer.body);
                 }
             });
@@ -190,9 +195,70 @@ fn what_tract_does_not_run_is_said_when_the_model_is_loaded() {
     }
 }
 
+/// A model with other bytes in the place of these.
+fn changed(model: &str, from: &str, to: &str) -> Package {
+    assert_eq!(from.len(), to.len(), "all lengths in the file stay true");
+    let mut model = fs_err::read(models().join(format!("{model}.onnx"))).expect("the model");
+    let length = from.len();
+    let starts = 0..=model.len() - length;
+    let is_here = |start: &usize| &model[*start..*start + length] == from.as_bytes();
+    let places: Vec<usize> = starts.filter(is_here).collect();
+    assert!(!places.is_empty(), "{from} is in the model");
+    for start in places {
+        model[start..start + length].copy_from_slice(to.as_bytes());
+    }
+    Package::with(model)
+}
+
+#[test]
+fn trees_of_which_tract_would_answer_something_else_are_refused() {
+    let table = [
+        (
+            "forest",
+            "BRANCH_LEQ",
+            "BRANCH_GTE",
+            "trees that compare by BRANCH_GTE",
+        ),
+        ("forest", "SUM", "MAX", "trees of which one counts"),
+        ("forest", "NONE", "LOGI", "transform what trees add up to"),
+        (
+            "forest",
+            "nodes_values",
+            "xx_as_tensor",
+            "trees with numbers of 64 bits",
+        ),
+        (
+            "two",
+            "n_targets",
+            "x_targets",
+            "a tree adds to the sum 1, of 1",
+        ),
+    ];
+    for (model, from, to, expected) in table {
+        let package = changed(&format!("trees_{model}"), from, to);
+        let answer = Shim::http(&package.tract()).predict(FOR_TREES);
+        assert_eq!(answer.status, 500, "{to}: {}", answer.body);
+        assert!(answer.body.contains(expected), "{to}: {}", answer.body);
+    }
+}
+
+#[test]
+fn trees_compare_as_they_say() {
+    for comparison in ["BRANCH_NEQ", "BRANCH_LEQ"] {
+        let packages = || changed("trees_forest", "BRANCH_LEQ", comparison);
+        let [expected, found] = [packages(), packages().tract()]
+            .map(|package| support::json(&Shim::http(&package).predict(FOR_TREES).body));
+        assert!(
+            expected["prediction"].is_array(),
+            "{comparison}: {expected}"
+        );
+        check_same(&found, &expected);
+    }
+}
+
 #[test]
 fn lambda_is_served_as_with_onnx_runtime() {
-    let mut api = crate::support::RuntimeApi::start();
+    let mut api = support::RuntimeApi::start();
     let address = api.address().to_owned();
     let package = Package::of("two_inputs").tract();
     let _shim = Shim::with(&package, &[("AWS_LAMBDA_RUNTIME_API", &address)]);

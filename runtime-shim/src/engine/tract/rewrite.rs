@@ -12,6 +12,16 @@ const INT64: i32 = 7;
 /// probability and what it leaves to 1.
 const FEWEST_CLASSES: i64 = 3;
 
+/// How inner nodes of trees compare. tract takes `BRANCH_GTE` for the end of a branch.
+const COMPARISONS: [&[u8]; 6] = [
+    b"LEAF",
+    b"BRANCH_LEQ",
+    b"BRANCH_LT",
+    b"BRANCH_GT",
+    b"BRANCH_EQ",
+    b"BRANCH_NEQ",
+];
+
 /// An attribute by its name.
 pub(super) fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
     let mut all = node.attribute.iter();
@@ -25,6 +35,11 @@ pub(super) fn rewrite(graph: &mut GraphProto) -> Result<(), String> {
         match (&*node.domain, &*node.op_type) {
             ("ai.onnx.ml", "Scaler") => scaler(&node, &mut made)?,
             ("ai.onnx.ml", "TreeEnsembleRegressor") => regressor(node, &mut made)?,
+            ("ai.onnx.ml", "TreeEnsembleClassifier") => {
+                let numbers = attribute(&node, "classlabels_int64s");
+                check_trees(&node, numbers.map_or(0, |found| found.ints.len()))?;
+                made.nodes.push(node);
+            }
             _ => made.nodes.push(node),
         }
     }
@@ -126,6 +141,28 @@ fn scaler(node: &NodeProto, made: &mut Made) -> Result<(), String> {
     Ok(())
 }
 
+/// What tract would answer something else for, instead of refusing it. The leaves of the trees add to
+/// one of so many `sums`.
+fn check_trees(node: &NodeProto, sums: usize) -> Result<(), String> {
+    let all = &node.attribute;
+    if all.iter().any(|found| found.name.ends_with("_as_tensor")) {
+        return Err("tract cannot run trees with numbers of 64 bits".to_owned());
+    }
+    let modes = attribute(node, "nodes_modes");
+    let mut modes = modes.iter().flat_map(|found| &found.strings);
+    if let Some(mode) = modes.find(|mode| !COMPARISONS.contains(&mode.as_slice())) {
+        let mode = String::from_utf8_lossy(mode);
+        return Err(format!("tract cannot run trees that compare by {mode}"));
+    }
+    let ids = attribute(node, "target_ids").or(attribute(node, "class_ids"));
+    let mut ids = ids.iter().flat_map(|found| &found.ints);
+    let is_there = |id: &i64| usize::try_from(*id).is_ok_and(|id| id < sums);
+    match ids.find(|id| !is_there(id)) {
+        Some(id) => Err(format!("a tree adds to the sum {id}, of {sums}")),
+        None => Ok(()),
+    }
+}
+
 /// A classifier's scores are the sums that a regressor answers.
 fn regressor(mut node: NodeProto, made: &mut Made) -> Result<(), String> {
     let (input, output) = ends(&node)?;
@@ -143,12 +180,14 @@ fn regressor(mut node: NodeProto, made: &mut Made) -> Result<(), String> {
         return Err("tract cannot transform what trees add up to".to_owned());
     }
     let targets = attribute(&node, "n_targets").map_or(1, |found| found.i);
+    check_trees(&node, usize::try_from(targets).unwrap_or_default())?;
     let count = attribute(&node, "nodes_treeids").and_then(|ids| ids.ints.iter().max());
     let count = u16::try_from(count.map_or(1, |last| last + 1));
     let count = f32::from(count.map_err(|_| "tract cannot run so many trees")?);
     let classes = targets.max(FEWEST_CLASSES);
     become_classifier(&mut node, classes);
     let base = attribute(&node, "base_values").map(|found| found.floats.clone());
+    let base = base.filter(|base| !base.is_empty());
     node.attribute.retain(|found| found.name != "base_values");
     node.input = vec![input];
     node.output = vec![labels, scores.clone()];
