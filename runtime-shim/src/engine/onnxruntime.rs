@@ -120,13 +120,19 @@ fn forward(level: LogLevel, _category: &str, _id: &str, location: &str, message:
     log::write(level, message, &[("at", location.into())]);
 }
 
+/// Of ONNX Runtime: threads stop to spin with the last run
+/// (`onnxruntime_session_options_config_keys.h`).
+const SLEEP_AFTER_RUNS: &str = "session.force_spinning_stop";
+
 fn session(environment: &Environment, model: &Path, threads: usize) -> ort::Result<Session> {
-    // Threads that spin while they wait for work burn the CPU time that functions are billed for.
+    // Between two operators of a run its threads spin, because to wake them up takes longer than
+    // many an operator. When no run is left they sleep.
     Session::builder(environment)?
         .with_intra_threads(threads)?
         .with_inter_threads(1)?
-        .with_intra_op_spinning(false)?
+        .with_intra_op_spinning(threads > 1)?
         .with_inter_op_spinning(false)?
+        .with_config_entry(SLEEP_AFTER_RUNS, "1")?
         .with_log_level(LogLevel::Error)?
         .commit_from_file(model)
 }

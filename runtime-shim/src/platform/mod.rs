@@ -3,6 +3,7 @@
 //! - this file: what they share: the model while it loads, and the life of a request
 //! - `lambda`, `azure`, `http`: one protocol each
 //! - `server`: the HTTP server of the latter two
+//! - `awake`: waiting for the next request without going to sleep at once
 //! - `events`: what AWS tells of queues, topics, streams and buckets
 //! - `aws`: what AWS is asked for: objects, places for predictions, secrets
 //! - `outputs`: which predictions go where
@@ -34,6 +35,7 @@ use crate::main_thread;
 use crate::shutdown::Shutdown;
 use crate::trace::{self, Phase};
 
+mod awake;
 mod aws;
 mod azure;
 mod envelope;

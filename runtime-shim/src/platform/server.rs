@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::awake::Awake;
 use super::{Reply, web};
 use crate::codec::failure::{Code, Failure};
 use crate::log::{self, Level};
@@ -178,9 +179,14 @@ async fn connection<R, F>(
     // Answers are small and complete: waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
     let head = limits.head;
+    let awake = Awake::new();
     let service = service_fn(move |request| {
         let (limits, requests, respond) = (limits.clone(), Arc::clone(&requests), respond.clone());
-        async move { Ok::<_, Infallible>(call(request, &limits, &requests, respond).await) }
+        async move {
+            let response = call(request, &limits, &requests, respond).await;
+            awake.answered();
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -191,7 +197,7 @@ async fn connection<R, F>(
     // Errors of a connection (closed in the middle, nonsense, too slow) are the client's: hyper
     // has answered what can be answered.
     tokio::select! {
-        _ = connection.as_mut() => {}
+        _ = awake.during(connection.as_mut()) => {}
         () = shutdown.requested() => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;

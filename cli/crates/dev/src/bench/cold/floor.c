@@ -130,7 +130,11 @@ static void call(const char *address, const char *request, char *answer, size_t 
     to.sin_port = htons(atoi(colon + 1));
     inet_pton(AF_INET, host, &to.sin_addr);
     setsockopt(stream, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(stream, (struct sockaddr *)&to, sizeof to)) fail("no Runtime API");
+    /* The emulator begins to listen when it begins to start bootstraps: not always before. */
+    for (int tries = 0; connect(stream, (struct sockaddr *)&to, sizeof to); tries++) {
+        if (tries == 1000) fail("no Runtime API");
+        usleep(100);
+    }
     if (write(stream, request, strlen(request)) < 0) fail("the Runtime API hung up");
     for (;;) {
         ssize_t count = read(stream, answer + length, room - length - 1);
