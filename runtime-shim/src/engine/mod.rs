@@ -9,6 +9,7 @@ use std::fmt;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Advice, fadvise};
 
@@ -28,7 +29,15 @@ mod tract;
 const MOST_KEPT_MEMORY: usize = 32 << 20;
 
 /// An engine that is there before anybody has asked for it, and the file that it was loaded from.
-static EARLY: Mutex<Option<(PathBuf, Box<dyn Engine>)>> = Mutex::new(None);
+static EARLY: Mutex<Option<(PathBuf, Loaded)>> = Mutex::new(None);
+
+/// A model that is loaded.
+pub(crate) struct Loaded {
+    /// What runs it.
+    pub(crate) engine: Box<dyn Engine>,
+    /// How long that took, whoever asked for it first.
+    pub(crate) took: Duration,
+}
 
 /// Does what all models need, before there is a second thread: as long as there is none, glibc does
 /// without locks, and ONNX Runtime allocates so much that this is a twentieth of its time.
@@ -49,26 +58,28 @@ pub(crate) fn load_early(package: &Package, threads: usize) {
     let path = package.graph();
     if path.is_file()
         && package.model().is_file()
-        && let Ok(engine) = load(package, threads)
+        && let Ok(loaded) = load(package, threads)
     {
-        *EARLY.lock().unwrap_or_else(PoisonError::into_inner) = Some((path, engine));
+        *EARLY.lock().unwrap_or_else(PoisonError::into_inner) = Some((path, loaded));
     }
 }
 
 /// Loads the model of a package, unless it is there. `threads` is how many one operator may use.
-pub(crate) fn load(package: &Package, threads: usize) -> Result<Box<dyn Engine>, EngineError> {
+pub(crate) fn load(package: &Package, threads: usize) -> Result<Loaded, EngineError> {
     let early = EARLY.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some((path, engine)) = early
+    if let Some((path, loaded)) = early
         && path == package.graph()
     {
-        return Ok(engine);
+        return Ok(loaded);
     }
+    let start = Instant::now();
     let engine = match package.library() {
         Some(library) => with_library(&library, &package.graph(), threads),
         None => by_itself(&package.graph()),
     }?;
     trace::mark(Phase::Session);
-    Ok(engine)
+    let took = start.elapsed();
+    Ok(Loaded { engine, took })
 }
 
 #[cfg(feature = "onnxruntime")]

@@ -318,14 +318,15 @@ impl Service {
 fn load(package: Package, threads: usize) -> Result<Handler, Failure> {
     let start = Instant::now();
     let loaded = engine::load(&package, threads);
-    let duration = ("duration_ms", milliseconds(start.elapsed()));
     match loaded {
-        Ok(engine) => {
+        Ok(loaded) => {
+            let duration = ("duration_ms", milliseconds(loaded.took));
             let fields = [duration, ("threads", threads.into())];
             log::write(Level::Info, "model loaded", &fields);
-            Ok(Handler::new(engine, package.config))
+            Ok(Handler::new(loaded.engine, package.config))
         }
         Err(error) => {
+            let duration = ("duration_ms", milliseconds(start.elapsed()));
             log::write(Level::Error, &error.to_string(), &[duration]);
             Err(error.into())
         }

@@ -149,6 +149,23 @@ fn the_phases_of_a_start_are_told_on_demand() {
 }
 
 #[test]
+fn how_long_a_model_took_is_told_although_it_was_loaded_before_anybody_asked() {
+    for package in [
+        Package::of("classifier_int"),
+        Package::of("classifier_int").tract(),
+    ] {
+        let mut shim = Shim::serving(&package, &[("PORT", "0"), ("MLFN_TRACE_COLD", "1")]);
+        shim.prediction(r#"{"features": [1, 2]}"#);
+        let line = shim.wait_for("model loaded");
+        let took = line["duration_ms"].as_f64().expect("a number");
+        let line = shim.wait_for("cold start");
+        let session = line["until_ms"]["session"].as_f64().expect("a number");
+        // Nobody reads a model and prepares it in 50 us; to find one that is there takes 1 us.
+        assert!((0.05..session).contains(&took), "{took} {line}");
+    }
+}
+
+#[test]
 fn the_level_of_the_log_can_be_chosen() {
     let quiet = [("PORT", "0"), ("MLFN_LOG", "error")];
     let package = Package::of("broken");
