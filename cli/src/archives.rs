@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use mlfn_core::{Artifact, FetchedFile, Purpose, Route, Severity};
+use mlfn_core::{Artifact, FetchedFile, Layer, Purpose, Route, Severity};
 use mlfn_engine::EngineError;
 use mlfn_engine::state::{self, State};
 use mlfn_package::Built;
@@ -49,8 +49,14 @@ pub(crate) fn checked(
         Keep::UntilTheNextBuild => artifact.path.clone(),
         Keep::ForRollbacks => kept(&artifact, checked).context("the package cannot be kept")?,
     };
-    let path = path.strip_prefix(checked.own_folder())?;
-    artifact.path = Path::new(".mlfn").join(path);
+    artifact.path = beside_manifest(&path, checked)?;
+    if let Some(layer) = &mut artifact.layer {
+        let path = match keep {
+            Keep::UntilTheNextBuild => layer.path.clone(),
+            Keep::ForRollbacks => kept_layer(layer, checked).context("the layer cannot be kept")?,
+        };
+        layer.path = beside_manifest(&path, checked)?;
+    }
     for file in &mut artifact.fetched {
         file.source = model(file, keep, checked).context("the model cannot be kept")?;
     }
@@ -67,6 +73,11 @@ fn model(file: &FetchedFile, keep: Keep, checked: &Checked) -> anyhow::Result<Pa
     fs_err::create_dir_all(&folder)?;
     let path = folder.join(format!("model.{}", file.digest.short()));
     copy(&file.source, &path)?;
+    beside_manifest(&path, checked)
+}
+
+/// The path of what mlfn keeps, relative to the manifest's folder.
+fn beside_manifest(path: &Path, checked: &Checked) -> anyhow::Result<PathBuf> {
     Ok(Path::new(".mlfn").join(path.strip_prefix(checked.own_folder())?))
 }
 
@@ -78,6 +89,16 @@ fn kept(artifact: &Artifact, checked: &Checked) -> io::Result<PathBuf> {
     let name = format!("{}.{}.{end}", artifact.function, artifact.digest.short());
     let path = folder.join(name);
     copy(&artifact.path, &path)?;
+    Ok(path)
+}
+
+/// The archive that functions share, likewise.
+fn kept_layer(layer: &Layer, checked: &Checked) -> io::Result<PathBuf> {
+    let folder = checked.release_folder();
+    fs_err::create_dir_all(&folder)?;
+    // Functions have no dots in their names, and their archives have two.
+    let path = folder.join(format!("layer-{}.zip", layer.digest.short()));
+    copy(&layer.path, &path)?;
     Ok(path)
 }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use mlfn_core::{BucketUrl, Diagnostic, FieldPath, Function, Provider, Service};
+use mlfn_core::{ArchiveFormat, BucketUrl, Diagnostic, FieldPath, Function, Provider, Service};
 use mlfn_engine::state::LocalStore;
 use mlfn_manifest::{LoadOptions, Source};
 use mlfn_onnxruntime::{Candidate, Library, Options, Platform, Progress};
@@ -428,6 +428,10 @@ pub(crate) fn unpack(built: &Built) -> anyhow::Result<TempDir> {
         .tempdir()
         .context("there is no room to unpack the function")?;
     mlfn_package::unpack(&artifact.path, artifact.format, folder.path())?;
+    if let Some(layer) = &artifact.layer {
+        // The shim looks beside itself first.
+        mlfn_package::unpack(&layer.path, ArchiveFormat::Zip, folder.path())?;
+    }
     for file in &artifact.fetched {
         // There is no bucket that it could come from.
         let place = folder.path().join(&file.path);

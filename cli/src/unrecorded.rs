@@ -51,6 +51,7 @@ fn placeholder(function: &Function, package: &PackageSpec, checked: &Checked) ->
         unpacked: 0,
         parts: Vec::new(),
         fetched: Vec::new(),
+        layer: None,
         route: Route::Fits {
             name: "none",
             max_packed: None,

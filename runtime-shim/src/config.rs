@@ -20,6 +20,10 @@ const AZURE_ROOT: &str = "FUNCTIONS_APP_ROOT_PATH";
 /// Google sets it in every container.
 const GOOGLE_SERVICE: &str = "K_SERVICE";
 
+/// Where Lambda puts the files of layers (Developer Guide, "Managing Lambda dependencies with
+/// layers").
+const LAMBDA_LAYERS: &str = "/opt";
+
 /// Set by some of Google's runtimes, and by users who want traces in the log.
 const GOOGLE_PROJECT: &str = "GOOGLE_CLOUD_PROJECT";
 
@@ -105,6 +109,7 @@ pub(crate) enum PlatformChoice {
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
     root: Option<String>,
+    layers: Option<String>,
     log: Option<String>,
     trace_cold: bool,
     lambda_api: Option<String>,
@@ -124,6 +129,7 @@ impl Environment {
     pub(crate) fn read() -> Self {
         Self {
             root: variable(names::ROOT),
+            layers: variable(names::LAYERS),
             log: variable(names::LOG),
             trace_cold: variable(names::TRACE_COLD).is_some(),
             lambda_api: variable(names::LAMBDA_RUNTIME_API),
@@ -207,6 +213,11 @@ impl Environment {
         }
     }
 
+    /// The folder that has the files of layers.
+    fn layers(&self) -> PathBuf {
+        self.layers.as_deref().unwrap_or(LAMBDA_LAYERS).into()
+    }
+
     fn roots(&self) -> Vec<PathBuf> {
         if let Some(root) = &self.root {
             return vec![root.into()];
@@ -257,6 +268,8 @@ fn port(name: &'static str, value: &str) -> Result<u16, ConfigError> {
 #[derive(Debug)]
 pub(crate) struct Package {
     root: PathBuf,
+    /// The folder that has the files of layers.
+    layers: PathBuf,
     /// What the paths of the model's files are relative to, if they are not in the package.
     model_root: Option<PathBuf>,
     /// Its configuration.
@@ -268,7 +281,7 @@ impl Package {
     pub(crate) fn find(environment: &Environment) -> Result<Self, ConfigError> {
         let roots = environment.roots();
         match roots.iter().find(|root| root.join(CONFIG_FILE).is_file()) {
-            Some(root) => Self::open(root),
+            Some(root) => Self::open(root, environment.layers()),
             None => Err(ConfigError::NoPackage {
                 looked: roots
                     .iter()
@@ -278,7 +291,7 @@ impl Package {
         }
     }
 
-    fn open(root: &Path) -> Result<Self, ConfigError> {
+    fn open(root: &Path, layers: PathBuf) -> Result<Self, ConfigError> {
         /// The part that every format has.
         #[derive(serde::Deserialize)]
         struct Probe {
@@ -299,6 +312,7 @@ impl Package {
         }
         Ok(Self {
             root: root.to_path_buf(),
+            layers,
             model_root: None,
             config: serde_json::from_slice(&text).map_err(malformed)?,
         })
@@ -337,7 +351,20 @@ impl Package {
     /// The inference library; none if the shim runs the model by itself.
     pub(crate) fn library(&self) -> Option<PathBuf> {
         let library = &self.config.library;
-        (!library.is_empty()).then(|| self.root.join(library))
+        if library.is_empty() {
+            return None;
+        }
+        let inside = self.root.join(library);
+        if self.config.library_in_layer && !inside.exists() {
+            return Some(self.layers.join(library));
+        }
+        Some(inside)
+    }
+
+    /// Where the library should be in a layer, if it is in none.
+    pub(crate) fn missing_layer(&self) -> Option<PathBuf> {
+        let library = self.library()?;
+        (self.config.library_in_layer && !library.exists()).then_some(library)
     }
 }
 
@@ -365,6 +392,42 @@ mod tests {
         check_http("0", Some("127.0.0.1"), "127.0.0.1:0");
         check_http("80", Some(" ::1 "), "[::1]:80");
         check_http("80", Some("here"), "Err(BadHost { value: \"here\" })");
+    }
+
+    /// Where the library is looked for, below the package and below the layers.
+    #[track_caller]
+    fn check_library(in_layer: bool, there: &[&str], expected: &str, missing: bool) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = ShimConfig {
+            library: "lib/l.so".to_owned(),
+            library_in_layer: in_layer,
+            ..crate::handler::tests::config()
+        };
+        for place in ["package", "layers"] {
+            fs_err::create_dir_all(folder.path().join(place).join("lib")).expect("is made");
+        }
+        for file in there {
+            fs_err::write(folder.path().join(file), "").expect("is written");
+        }
+        let package = Package {
+            root: folder.path().join("package"),
+            layers: folder.path().join("layers"),
+            model_root: None,
+            config,
+        };
+        let expected = folder.path().join(expected);
+        assert_eq!(package.library(), Some(expected.clone()));
+        assert_eq!(package.missing_layer(), missing.then_some(expected));
+    }
+
+    #[test]
+    fn the_library_is_in_the_package_or_else_in_a_layer() {
+        let (package, layer) = ("package/lib/l.so", "layers/lib/l.so");
+        check_library(false, &[package], package, false);
+        check_library(false, &[layer], package, false);
+        check_library(true, &[layer], layer, false);
+        check_library(true, &[package, layer], package, false);
+        check_library(true, &[], layer, true);
     }
 
     #[test]

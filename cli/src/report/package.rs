@@ -1,6 +1,6 @@
 //! A packed function for people.
 
-use mlfn_core::{Artifact, Route, Severity};
+use mlfn_core::{Artifact, Layer, Route, Severity};
 use mlfn_package::{RouteRow, Row};
 
 use super::Packaged;
@@ -53,13 +53,22 @@ fn archive(artifact: &Artifact, packaged: &Packaged, palette: Palette) -> String
     let choice = packaged.choice.as_ref();
     let engine = choice.map_or_else(String::new, |choice| format!("engine {choice}\n"));
     format!(
-        "{strong}{}{strong:#} for {}: {} ({state}, sha256 {})\n{engine}\n{}\n{}",
+        "{strong}{}{strong:#} for {}: {} ({state}, sha256 {})\n{}{engine}\n{}\n{}",
         artifact.function,
         artifact.provider,
         artifact.path.display(),
         artifact.digest.short(),
+        artifact.layer.as_ref().map_or_else(String::new, layer),
         parts(&weighed.rows, palette),
         routes(&weighed.routes, palette)
+    )
+}
+
+fn layer(layer: &Layer) -> String {
+    format!(
+        "layer {} (sha256 {}), shared by all models and uploaded once\n",
+        layer.path.display(),
+        layer.digest.short()
     )
 }
 

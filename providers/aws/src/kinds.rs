@@ -21,6 +21,7 @@ pub const KINDS: &[KindSpec] = &[
     LOG_GROUP,
     DEPLOYMENT_BUCKET,
     CODE_OBJECT,
+    LAYER,
     FUNCTION,
     FUNCTION_VERSION,
     ALIAS,
@@ -91,6 +92,28 @@ pub const CODE_OBJECT: KindSpec = KindSpec {
 };
 
 /// A Lambda function: its `$LATEST`, which nobody calls. `UpdateFunctionCode` changes `code` and
+/// A version of a layer, which holds ONNX Runtime for the functions whose packages leave it out. AWS
+/// numbers versions; what finds one again is its `Description`, since layers have no tags: it names the
+/// service, the stage and the digest of `content`, which is the end of the remote name
+/// `<layer>@<digest>`.
+///
+/// `content` is a file, or only its mark if `content_bucket` and `content_key` say where it is.
+/// Versions of functions keep the layers that they were published with even when these are deleted
+/// (`DeleteLayerVersion`); old ones stay for `$LATEST`, which a rollback sets back, too.
+pub const LAYER: KindSpec = KindSpec {
+    kind: "aws:layer",
+    fields: &[
+        FieldSpec::immutable("architecture"),
+        FieldSpec::immutable("content"),
+        FieldSpec::mutable("content_bucket").unread(),
+        FieldSpec::mutable("content_key").unread(),
+    ],
+    replace: ReplaceOrder::CreateThenKeep {
+        most: KEPT_REVISIONS,
+    },
+    volatile: &[],
+};
+
 /// `architecture`, `PutFunctionConcurrency` changes `reserved_concurrency`, and
 /// `UpdateFunctionConfiguration` the rest.
 ///
@@ -109,6 +132,7 @@ pub const FUNCTION: KindSpec = in_place(
         FieldSpec::mutable("ephemeral_storage"),
         FieldSpec::mutable("handler"),
         FieldSpec::mutable("log_group"),
+        FieldSpec::mutable("layers"),
         FieldSpec::mutable("memory"),
         FieldSpec::mutable("reserved_concurrency"),
         FieldSpec::mutable("role"),
@@ -320,6 +344,7 @@ pub const OUTPUTS: &[(&str, &[&str])] = &[
     (BUCKET.kind, &["account", "arn"]),
     (KINESIS_STREAM.kind, &["arn"]),
     (DYNAMODB_STREAM.kind, &["arn"]),
+    (LAYER.kind, &["arn"]),
     (PARAMETER.kind, &["arn"]),
     (SECRET.kind, &["arn"]),
 ];

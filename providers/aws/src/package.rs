@@ -32,6 +32,7 @@ pub fn package(function: &Function) -> PackageSpec {
         files: Vec::new(),
         // EventBridge Scheduler sends the input itself.
         schedules: BTreeMap::new(),
+        shares_library: function.aws.layers,
         // API Gateway and function URLs do.
         tells_browsers: false,
         routes: routes(),

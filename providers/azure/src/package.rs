@@ -40,6 +40,7 @@ pub fn package(service: &Service, function: &Function) -> PackageSpec {
         shim: HANDLER.to_owned(),
         files: files(service, function),
         schedules: schedules(function),
+        shares_library: false,
         // The front end of the app does, by `siteConfig.cors`.
         tells_browsers: false,
         routes: vec![RouteSpec {

@@ -69,8 +69,24 @@ pub struct Artifact {
     /// starts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fetched: Vec<FetchedFile>,
+    /// The library, if it has an archive of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<Layer>,
     /// How it gets to the cloud.
     pub route: Route,
+}
+
+/// An archive with the inference library and nothing else, which functions share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Layer {
+    /// The archive.
+    pub path: PathBuf,
+    /// Of the archive's bytes.
+    pub digest: Digest,
+    /// Bytes of the archive.
+    pub packed: u64,
+    /// Bytes of all files in it.
+    pub unpacked: u64,
 }
 
 /// A file that a function fetches when it starts.
@@ -95,7 +111,7 @@ pub struct ArtifactPart {
     pub digest: Digest,
     /// Bytes of the files.
     pub unpacked: u64,
-    /// Bytes in the archive.
+    /// Bytes in the archive, be it that of the layer.
     pub packed: u64,
 }
 

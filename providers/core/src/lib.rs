@@ -28,7 +28,7 @@ mod trigger;
 mod units;
 mod value;
 
-pub use artifact::{Artifact, ArtifactPart, Digest, FetchedFile, PartKind, Route};
+pub use artifact::{Artifact, ArtifactPart, Digest, FetchedFile, Layer, PartKind, Route};
 pub use bucket::{Bucket, BucketUrl, BucketUrlError};
 pub use cron::{Cron, CronError, CronField, EveryFields, every_as_cron, nearest_every};
 pub use diagnostic::{Diagnostic, FieldPath, Severity};

@@ -17,6 +17,10 @@ pub struct AwsOptions {
     pub log_retention_days: Option<u32>,
     /// A bucket of the user's for packages over the direct limit.
     pub deployment_bucket: Option<String>,
+    /// Whether ONNX Runtime is uploaded by itself, as a layer that the functions of a service
+    /// share.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub layers: bool,
 }
 
 /// The `azure:` block of a model.

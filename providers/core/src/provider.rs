@@ -36,6 +36,8 @@ pub struct PackageSpec {
     /// The inputs of schedules of which the platform tells the shim only that they fired, by the
     /// platform's name of each. Empty where the schedule sends its input itself.
     pub schedules: BTreeMap<String, Option<Json>>,
+    /// Whether the inference library goes into an archive of its own, which functions share.
+    pub shares_library: bool,
     /// Whether the function has to tell browsers which pages may call it (`cors:` of HTTP
     /// triggers). Otherwise the platform does.
     pub tells_browsers: bool,

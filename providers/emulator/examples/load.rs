@@ -79,6 +79,7 @@ fn artifact(package: &Path) -> Artifact {
         unpacked: 0,
         parts: Vec::new(),
         fetched: Vec::new(),
+        layer: None,
         route: Route::Fits {
             name: "direct zip",
             max_packed: None,

@@ -50,6 +50,7 @@ pub fn package(service: &Service, function: &Function) -> PackageSpec {
         files: launcher(service),
         // Cloud Scheduler sends the input itself.
         schedules: BTreeMap::new(),
+        shares_library: false,
         // Google's front ends pass the questions of browsers on.
         tells_browsers: true,
         routes: vec![route],

@@ -33,6 +33,8 @@ pub mod env {
     /// AWS: where the files of the model are that the package leaves out, as a JSON array of
     /// [`FetchedFrom`](super::FetchedFrom).
     pub const MODEL: &str = "MLFN_MODEL";
+    /// AWS: the folder that has the files of layers; `/opt` if unset.
+    pub const LAYERS: &str = "MLFN_LAYERS";
     /// How much is logged: `error`, `warn`, `info` or `debug`.
     pub const LOG: &str = "MLFN_LOG";
     /// Anything: the phases of the start are logged after the first answer.
@@ -68,6 +70,9 @@ pub struct ShimConfig {
     /// The inference library; empty if the shim runs the model by itself.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub library: String,
+    /// The library is in a layer, where it has the same path, unless it is in the package after all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub library_in_layer: bool,
     /// What is known of the inputs beyond the graph, by tensor name.
     pub inputs: BTreeMap<String, InputConfig>,
     /// How outputs become an answer.

@@ -74,12 +74,27 @@ pub(crate) fn load(package: &Package, threads: usize) -> Result<Loaded, EngineEr
     }
     let start = Instant::now();
     let engine = match package.library() {
-        Some(library) => with_library(&library, &package.graph(), threads),
+        Some(library) => {
+            let loaded = with_library(&library, &package.graph(), threads);
+            loaded.map_err(|error| {
+                package
+                    .missing_layer()
+                    .map_or(error, |path| no_layer(&path))
+            })
+        }
         None => by_itself(&package.graph()),
     }?;
     trace::mark(Phase::Session);
     let took = start.elapsed();
     Ok(Loaded { engine, took })
+}
+
+fn no_layer(missing: &Path) -> EngineError {
+    EngineError::Library(format!(
+        "it is in a layer, and `{}` is not there: the layer was removed, or this cloud gives its \
+         functions no layers; deploy again, in the latter case without `aws: {{ layers: true }}`",
+        missing.display()
+    ))
 }
 
 #[cfg(feature = "onnxruntime")]

@@ -101,6 +101,7 @@ fn handler(model: u8) -> Handler {
         library: String::new(),
         inputs: names,
         output: OutputConfig::default(),
+        library_in_layer: false,
         example: None,
         max_request: 1 << 16,
         max_response: 1 << 20,

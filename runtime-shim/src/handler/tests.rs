@@ -26,6 +26,7 @@ pub(crate) fn config() -> ShimConfig {
         model: String::new(),
         model_sha256: "00".to_owned(),
         library: String::new(),
+        library_in_layer: false,
         inputs: BTreeMap::new(),
         output: OutputConfig::default(),
         example: None,

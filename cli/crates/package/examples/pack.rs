@@ -46,6 +46,7 @@ impl Provider for Plain {
             }],
             max_request: 0,
             max_response: 0,
+            shares_library: false,
             tells_browsers: false,
         }
     }

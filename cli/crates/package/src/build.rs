@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mlfn_core::{
-    ArchiveFormat, Artifact, ArtifactPart, Digest, FetchedFile, Function, PackageSpec, PartKind,
-    Provider, Service,
+    ArchiveFormat, Artifact, ArtifactPart, Digest, FetchedFile, Function, Layer, PackageSpec,
+    PartKind, Provider, Service,
 };
 use mlfn_model::Model;
 use mlfn_shim_contract::ShimConfig;
@@ -21,6 +21,9 @@ use crate::limits::Weight;
 use crate::pack::{Packed, Store};
 use crate::source::{Entry, Source};
 use crate::{PackageError, cache, check, config, inspect, limits};
+
+/// How an archive is packed that functions share: as AWS's layers are, which are the only ones.
+const LAYER_FORMAT: ArchiveFormat = ArchiveFormat::Zip;
 
 /// Where things are, and what is wanted.
 #[derive(Debug, Clone, Copy)]
@@ -104,16 +107,18 @@ pub fn build(
     let job = Job {
         config: ShimConfig {
             fetched: sizes(layout.left_out())?,
+            library_in_layer: !layout.layer().is_empty(),
             ..config
         },
         layout,
         archives: archives(service, function, &spec, options),
+        layer: options.output.join(layer_name(function)),
         output: options.output,
         cache: options.cache,
     };
     let Made {
         outcomes,
-        fetched,
+        rest,
         fresh,
     } = job.run()?;
     // The configuration is that of the model that was inspected.
@@ -122,7 +127,7 @@ pub fn build(
     }
     let artifacts = outcomes
         .into_iter()
-        .map(|outcome| outcome.artifact((service, function), &spec, &fetched))
+        .map(|outcome| outcome.artifact((service, function), &spec, &rest))
         .collect();
     Ok(Built {
         artifacts,
@@ -177,11 +182,20 @@ fn archives(
         .collect()
 }
 
+/// `onnxruntime-<architecture>.zip`, which no function's archive is called: those have two dots
+/// more. It is for all functions and stages.
+fn layer_name(function: &Function) -> String {
+    let (architecture, end) = (function.architecture, LAYER_FORMAT.extension());
+    format!("onnxruntime-{architecture}.{end}")
+}
+
 /// What there is to do, once everything is known to be right.
 struct Job<'a> {
     layout: Layout,
     config: ShimConfig,
     archives: Vec<(PathBuf, ArchiveFormat)>,
+    /// The archive that functions share, if there is one.
+    layer: PathBuf,
     output: &'a Path,
     cache: Option<&'a Path>,
 }
@@ -196,9 +210,15 @@ struct Outcome {
 /// What a job leaves.
 struct Made {
     outcomes: Vec<Outcome>,
-    fetched: Vec<FetchedFile>,
+    rest: Rest,
     /// Whether any archive was written.
     fresh: bool,
+}
+
+/// What the archives of the function leave out.
+struct Rest {
+    fetched: Vec<FetchedFile>,
+    layer: Option<Outcome>,
 }
 
 /// The sizes of files by their paths in the package.
@@ -220,13 +240,42 @@ impl Job<'_> {
             Some(outcomes) => (outcomes, false),
             None => (self.write(&mut memory)?, true),
         };
+        let (layer, fresh_layer) = self.layer(&mut memory)?.unzip();
         let fetched = self.fetched(&mut memory)?;
         memory.write()?;
         Ok(Made {
             outcomes,
-            fetched,
-            fresh,
+            rest: Rest { fetched, layer },
+            fresh: fresh || fresh_layer == Some(true),
         })
+    }
+
+    /// The archive that functions share, and whether it was written: the first function that is
+    /// packed does it for all.
+    fn layer(&self, memory: &mut Memory) -> Result<Option<(Outcome, bool)>, PackageError> {
+        let entries = self.layout.layer();
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let digest = |entry: &Entry| Ok((entry.clone(), memory.digest(&entry.source)?));
+        let digests: Vec<_> = entries
+            .iter()
+            .map(digest)
+            .collect::<Result<_, PackageError>>()?;
+        let parts = part_digests(digests.iter().map(|(entry, digest)| (entry, digest)));
+        if let Some(index) = Index::read(&self.layer, LAYER_FORMAT)
+            && index.has(&parts)
+        {
+            let outcome = Outcome {
+                path: self.layer.clone(),
+                format: LAYER_FORMAT,
+                index,
+            };
+            return Ok(Some((outcome, false)));
+        }
+        let entries = self.pack_all(entries, &Store::temporary(self.output)?, memory)?;
+        let written = write_archive(&self.layer, LAYER_FORMAT, &entries)?;
+        Ok(Some((written, true)))
     }
 
     /// What the archives leave out.
@@ -298,37 +347,16 @@ impl Job<'_> {
 
     fn write(&self, memory: &mut Memory) -> Result<Vec<Outcome>, PackageError> {
         let entries = self.pack(memory)?;
-        let outcome = |(path, format): &(PathBuf, ArchiveFormat)| {
-            let written = archive::write(path, *format, &entries)?;
-            let parts = parts(&entries, &written);
-            let index = Index::new(path, *format, written.digest, parts)
-                .map_err(|error| PackageError::write(path, error))?;
-            index.write(path)?;
-            Ok(Outcome {
-                path: path.clone(),
-                format: *format,
-                index,
-            })
-        };
-        self.archives.iter().map(outcome).collect()
+        let archives = self.archives.iter();
+        archives
+            .map(|(path, format)| write_archive(path, *format, &entries))
+            .collect()
     }
 
     /// All entries with their compressed forms, in the order of the archive.
     fn pack(&self, memory: &mut Memory) -> Result<Vec<PackedEntry>, PackageError> {
         let store = Store::temporary(self.output)?;
-        let pack = |entry: &Entry| {
-            let packed = self.pack_one(entry, &store, memory)?;
-            Ok(PackedEntry {
-                entry: entry.clone(),
-                packed,
-            })
-        };
-        let mut entries = self
-            .layout
-            .entries()
-            .iter()
-            .map(pack)
-            .collect::<Result<Vec<_>, PackageError>>()?;
+        let mut entries = self.pack_all(self.layout.entries(), &store, memory)?;
         let packed = entries
             .iter()
             .find(|packed| packed.entry.path == self.config.model);
@@ -341,6 +369,22 @@ impl Job<'_> {
         entries.push(PackedEntry { entry, packed });
         entries.sort_by(|a, b| layout::position(&a.entry).cmp(&layout::position(&b.entry)));
         Ok(entries)
+    }
+
+    fn pack_all(
+        &self,
+        entries: &[Entry],
+        store: &Arc<Store>,
+        memory: &mut Memory,
+    ) -> Result<Vec<PackedEntry>, PackageError> {
+        let pack = |entry: &Entry| {
+            let packed = self.pack_one(entry, store, memory)?;
+            Ok(PackedEntry {
+                entry: entry.clone(),
+                packed,
+            })
+        };
+        entries.iter().map(pack).collect()
     }
 
     fn pack_one(
@@ -356,6 +400,24 @@ impl Job<'_> {
             _ => memory.pack(&entry.source, || Packed::new(&entry.source, store)),
         }
     }
+}
+
+/// The archive, and beside it what tells the next build what is in it.
+fn write_archive(
+    path: &Path,
+    format: ArchiveFormat,
+    entries: &[PackedEntry],
+) -> Result<Outcome, PackageError> {
+    let written = archive::write(path, format, entries)?;
+    let parts = parts(entries, &written);
+    let index = Index::new(path, format, written.digest, parts)
+        .map_err(|error| PackageError::write(path, error))?;
+    index.write(path)?;
+    Ok(Outcome {
+        path: path.to_owned(),
+        format,
+        index,
+    })
 }
 
 /// Waits until no other process packs into `folder`, and keeps others waiting until it is dropped:
@@ -431,15 +493,18 @@ impl Outcome {
         self,
         (service, function): (&Service, &Function),
         spec: &PackageSpec,
-        fetched: &[FetchedFile],
+        Rest { fetched, layer }: &Rest,
     ) -> Artifact {
+        let unpacked = self.unpacked();
+        let layer_unpacked = layer.as_ref().map_or(0, Self::unpacked);
         let weight = Weight {
             packed: self.index.packed(),
-            unpacked: self.index.parts.iter().map(|part| part.unpacked).sum(),
+            unpacked: unpacked + layer_unpacked,
             fetched: fetched.iter().map(|file| file.bytes).sum(),
         };
-        let parts = self.index.parts.into_iter().map(ArtifactPart::from);
-        let parts = with_fetched(parts.collect(), fetched);
+        let shared = layer.iter().flat_map(|layer| layer.index.parts.clone());
+        let parts = self.index.parts.into_iter().chain(shared);
+        let parts = with_fetched(parts.map(ArtifactPart::from).collect(), fetched);
         Artifact {
             function: function.name.clone(),
             provider: service.provider,
@@ -447,11 +512,26 @@ impl Outcome {
             format: self.format,
             digest: self.index.digest,
             packed: weight.packed,
-            unpacked: weight.unpacked,
+            unpacked,
             route: limits::choose(weight, &parts, &spec.routes),
             parts,
-            fetched: fetched.to_vec(),
+            fetched: fetched.clone(),
+            layer: layer.as_ref().map(Self::layer),
         }
+    }
+
+    fn layer(&self) -> Layer {
+        Layer {
+            path: self.path.clone(),
+            digest: self.index.digest.clone(),
+            packed: self.index.packed(),
+            unpacked: self.unpacked(),
+        }
+    }
+
+    /// Bytes of all files.
+    fn unpacked(&self) -> u64 {
+        self.index.parts.iter().map(|part| part.unpacked).sum()
     }
 }
 

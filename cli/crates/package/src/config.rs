@@ -9,7 +9,7 @@ use mlfn_shim_contract::{Batching, CONFIG_FORMAT, InputConfig, OutputConfig, Rou
 use crate::check::tensor_name;
 
 /// Everything that the shim has to know, except the digest of the model, which stays empty, and
-/// whether there are a library and a graph without weights.
+/// whether there are a library (and where) and a graph without weights.
 pub(crate) fn compile(
     service: &Service,
     function: &Function,
@@ -25,6 +25,7 @@ pub(crate) fn compile(
         model: model_path,
         model_sha256: String::new(),
         library: String::new(),
+        library_in_layer: false,
         inputs: inputs(function, model),
         output: OutputConfig {
             labels: function.output.labels.clone(),

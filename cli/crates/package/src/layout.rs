@@ -34,6 +34,7 @@ const READING_ORDER: [PartKind; 4] = [
 pub(crate) struct Layout {
     entries: Vec<Entry>,
     left_out: Vec<Entry>,
+    layer: Vec<Entry>,
 }
 
 /// What a layout is made of.
@@ -86,14 +87,25 @@ impl Layout {
         let mut layout = Self {
             entries,
             left_out: Vec::new(),
+            layer: Vec::new(),
         };
+        // What is in the layer counts, too.
         layout.leave_out(&contents.spec.routes)?;
+        if contents.spec.shares_library {
+            let library = |entry: &mut Entry| entry.part == PartKind::Runtime;
+            layout.layer = layout.entries.extract_if(.., library).collect();
+        }
         Ok(layout)
     }
 
     /// All files in the archive but the configuration, in no particular order.
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The files of the archive that functions share; none if there is no such archive.
+    pub(crate) fn layer(&self) -> &[Entry] {
+        &self.layer
     }
 
     /// The files of the model that the archive leaves out because they are too large for it.

@@ -6,7 +6,8 @@ use serde::Serialize;
 /// What an artifact weighs, part by part, and which ways to the cloud it may take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Table {
-    /// One for each part, then the whole archive.
+    /// One for each part, then all of it. If the library has an archive of its own, that is the
+    /// part `layer`, and the archive of the others is before it as `function`.
     pub rows: Vec<Row>,
     /// One for each way that the cloud has, the preferred first.
     pub routes: Vec<RouteRow>,
@@ -15,7 +16,7 @@ pub struct Table {
 /// The weight of a part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// `config`, `model`, `shim`, `runtime` or `total`.
+    /// `config`, `model`, `shim`, `runtime`, `function`, `layer` or `total`.
     pub part: &'static str,
     /// Bytes of the files.
     pub size: u64,
@@ -51,22 +52,38 @@ pub fn table(artifact: &Artifact, routes: &[RouteSpec]) -> Table {
         size: part.unpacked,
         packed: part.packed,
     };
-    let mut rows: Vec<_> = artifact.parts.iter().map(part).collect();
+    let mut parts: Vec<_> = artifact.parts.iter().collect();
+    if artifact.layer.is_some() {
+        parts.retain(|part| part.kind != PartKind::Runtime);
+    }
+    let mut rows: Vec<_> = parts.into_iter().map(part).collect();
+    rows.extend(layered(artifact).into_iter().flatten());
+    let layer = artifact.layer.as_ref();
     let weight = Weight {
         packed: artifact.packed,
-        unpacked: artifact.unpacked,
+        unpacked: artifact.unpacked + layer.map_or(0, |layer| layer.unpacked),
         fetched: artifact.fetched.iter().map(|file| file.bytes).sum(),
     };
     rows.push(Row {
         part: "total",
         size: weight.unpacked + weight.fetched,
-        packed: weight.packed + weight.fetched,
+        packed: weight.packed + layer.map_or(0, |layer| layer.packed) + weight.fetched,
     });
     let mut routes: Vec<_> = routes.iter().map(|route| row(route, weight)).collect();
     if let Some(chosen) = routes.iter_mut().find(|route| route.fits()) {
         chosen.chosen = true;
     }
     Table { rows, routes }
+}
+
+/// The two archives, if there are two.
+fn layered(artifact: &Artifact) -> Option<[Row; 2]> {
+    let layer = artifact.layer.as_ref()?;
+    let row = |part, size, packed| Row { part, size, packed };
+    Some([
+        row("function", artifact.unpacked, artifact.packed),
+        row("layer", layer.unpacked, layer.packed),
+    ])
 }
 
 impl RouteRow {
@@ -86,9 +103,9 @@ impl RouteRow {
 /// Bytes of an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Weight {
-    /// Of the archive.
+    /// Of the archive, without that of the layer, which is uploaded by itself.
     pub(crate) packed: u64,
-    /// Of the files in it.
+    /// Of the files in it and in the layer, which count together.
     pub(crate) unpacked: u64,
     /// Of the files that it leaves out.
     pub(crate) fetched: u64,
@@ -307,6 +324,7 @@ mod tests {
             route: choose(whole(60 * MIB + 22, 60 * MIB), &parts, &ROUTES),
             parts,
             fetched: Vec::new(),
+            layer: None,
         };
         let table = table(&artifact, &ROUTES);
         let rows: Vec<_> = table

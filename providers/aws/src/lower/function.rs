@@ -8,7 +8,7 @@ use mlfn_core::{
 use serde_json::json;
 
 use super::policy::{Statement, document, trust};
-use super::{alias, events, names, outputs, packages, queue, secrets, stream, tagged};
+use super::{alias, events, layers, names, outputs, packages, queue, secrets, stream, tagged};
 use crate::kinds;
 use crate::package;
 
@@ -26,6 +26,9 @@ const RUNTIME: &str = "provided.al2023";
 
 /// The function's fields that are no part of a version.
 const OUTSIDE_OF_VERSIONS: [&str; 4] = ["code_bucket", "code_key", "reserved_concurrency", "tags"];
+/// The field that names the layers of a function.
+const LAYERS: &str = "layers";
+
 
 /// The resources of one function that do not depend on its triggers.
 pub(super) fn resources(
@@ -111,6 +114,9 @@ fn lambda(service: &Service, function: &Function, artifact: &Artifact) -> Resour
     let environment = environment(service, function, artifact);
     if !environment.is_empty() {
         lambda = lambda.with("environment", Value::Object(environment));
+    if let Some(layers) = layers::field(function, artifact) {
+        lambda = lambda.with(LAYERS, layers);
+    }
     }
     with_code(lambda, function, artifact)
 }
@@ -164,7 +170,10 @@ fn version(
     let fields = lambda.fields.iter();
     let inside = fields.filter(|(name, _)| !OUTSIDE_OF_VERSIONS.contains(&name.as_str()));
     let settings: BTreeMap<_, _> = inside
-        .map(|(name, value)| (name, value.to_json()))
+        .map(|(name, value)| match name.as_str() {
+            LAYERS => (name, layers::content(artifact)),
+            _ => (name, value.to_json()),
+        })
         .collect();
     let revision = Digest::of(json!(settings).to_string().as_bytes());
     let remote_name = format!("{}@{revision}", names::function(service, function));

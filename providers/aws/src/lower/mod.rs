@@ -2,6 +2,7 @@
 //! known here, so what depends on them is an output of something that the session reads.
 //!
 //! - `function`: role, log group, function, version, alias
+//! - `layers`: ONNX Runtime by itself
 //! - `packages`: packages and models that are uploaded to a bucket
 //! - `http`: function URLs and the HTTP API
 //! - `queue`, `stream`: what Lambda polls
@@ -15,6 +16,7 @@ mod function;
 mod http;
 mod names;
 mod outputs;
+mod layers;
 mod packages;
 mod policy;
 mod queue;
@@ -39,6 +41,7 @@ pub fn lower(service: &Service, artifacts: &[Artifact]) -> Vec<Resource> {
         all.extend(function::resources(service, function, artifact));
         all.extend(queue::mappings(service, function));
         all.extend(stream::resources(service, function));
+        all.extend(layers::resources(service, function, artifact));
         all.extend(events::resources(service, function));
     }
     all.extend(packages::shared(service, artifacts));
@@ -48,7 +51,7 @@ pub fn lower(service: &Service, artifacts: &[Artifact]) -> Vec<Resource> {
     all.extend(events::shared(service));
     all.extend(secrets::shared(service));
     all.sort_by(|a, b| a.id.cmp(&b.id));
-    // A bucket may be looked up for several reasons.
+    // A bucket may be looked up for several reasons, and functions share layers.
     all.dedup_by(|a, b| a.id == b.id);
     all
 }

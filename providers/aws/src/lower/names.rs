@@ -4,7 +4,7 @@
 //! its own beside those, it comes after `_`, which no service, stage or function has in its name:
 //! so it cannot be what the user calls something else.
 
-use mlfn_core::{Digest, Function, KindSpec, ResourceId, Service};
+use mlfn_core::{Architecture, Digest, Function, KindSpec, ResourceId, Service};
 
 use crate::kinds::LIVE;
 use crate::limits;
@@ -14,6 +14,9 @@ const ROLE: usize = 64;
 
 /// Characters of the name of a queue (`CreateQueue`, `QueueName`).
 const QUEUE: usize = 80;
+
+/// Characters of the name of a layer (`PublishLayerVersion`, `LayerName`).
+const LAYER: usize = 140;
 
 /// Characters of the id of a statement (`AddPermission`, `StatementId`).
 const STATEMENT: usize = 100;
@@ -53,6 +56,14 @@ pub(super) fn role(service: &Service, of: &Function, purpose: &str) -> String {
     format!(
         "{}-{{region}}",
         fitted(&base, ROLE - 1 - limits::REGION.max)
+    )
+}
+
+/// The name of the layer with ONNX Runtime.
+pub(super) fn layer(of: &Service, architecture: Architecture) -> String {
+    fitted(
+        &format!("{}_onnxruntime-{architecture}", service(of)),
+        LAYER,
     )
 }
 

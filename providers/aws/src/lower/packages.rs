@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use mlfn_core::{
-    Artifact, Digest, FetchedFile, FileRef, Function, Resource, ResourceId, Route, Service, Value,
+    Artifact, Digest, FetchedFile, FileRef, Function, Layer, Resource, ResourceId, Route, Service,
+    Value,
 };
 
 use super::policy::{Statement, object};
-use super::{events, names, tagged};
+use super::{events, layers, names, tagged};
 use crate::{kinds, package};
 
 /// The environment variable that tells the shim where the model is, if it is not in the package: a
@@ -27,7 +28,7 @@ pub(super) fn shared(service: &Service, artifacts: &[Artifact]) -> Vec<Resource>
                 all.push(Resource::new(names::id(kinds::BUCKET, given), given));
             }
             Some(_) => {}
-            None => ours |= is_fetched || by_bucket(artifact),
+            None => ours |= is_fetched || by_bucket(artifact) || layer_by_bucket(artifact),
         }
     }
     let bucket = || {
@@ -111,6 +112,30 @@ pub(super) fn needs(
 /// Whether the package is too large for a request.
 pub(super) fn by_bucket(artifact: &Artifact) -> bool {
     matches!(&artifact.route, Route::Fits { name, .. } if *name == package::BUCKET)
+}
+
+fn layer_by_bucket(artifact: &Artifact) -> bool {
+    artifact.layer.as_ref().is_some_and(layers::by_bucket)
+}
+
+/// The archive of a layer.
+pub(super) fn layer_file(layer: &Layer) -> FileRef {
+    file_ref(&layer.path, &layer.digest, layer.packed)
+}
+
+/// The same in the bucket: `<service>/<stage>/_layers/<digest>.zip`, which is no folder of a
+/// function, as their names have no `_`.
+pub(super) fn layer_object(service: &Service, function: &Function, layer: &Layer) -> Resource {
+    let architecture = function.architecture;
+    let upload = Upload {
+        id: names::id(kinds::CODE_OBJECT, format!("layer_{architecture}")),
+        key: format!(
+            "{}/{}/_layers/{}.zip",
+            service.name, service.stage, layer.digest
+        ),
+        file: layer_file(layer),
+    };
+    upload.resource(service, function)
 }
 
 /// Megabytes of what the function fetches, rounded up.

@@ -59,6 +59,8 @@ const FUNCTION: &[&str] = &[
     "arn:{partition}:lambda:{region}:{account}:function:{function}",
     "arn:{partition}:lambda:{region}:{account}:function:{function}:*",
 ];
+const LAYER: &[&str] = &["arn:{partition}:lambda:{region}:{account}:layer:{function}"];
+const LAYER_VERSIONS: &[&str] = &["arn:{partition}:lambda:{region}:{account}:layer:{function}:*"];
 const MAPPINGS: &[&str] = &["arn:{partition}:lambda:{region}:{account}:event-source-mapping:*"];
 const BUCKET: &[&str] = &["arn:{partition}:s3:::{bucket}"];
 const OBJECT: &[&str] = &["arn:{partition}:s3:::{name}"];
@@ -173,6 +175,18 @@ pub(super) const NEEDS: &[Needs] = &[
         ],
         update: &[need(&["s3:PutObjectTagging"], OBJECT)],
         delete: &[need(&["s3:DeleteObject"], OBJECT)],
+        probe: &[],
+    },
+    Needs {
+        kind: kinds::LAYER.kind,
+        read: &[
+            need(&["lambda:ListLayerVersions"], EVERYTHING),
+            // Whoever gives a layer to a function must be able to read it, too.
+            need(&["lambda:GetLayerVersion"], LAYER_VERSIONS),
+        ],
+        create: &[need(&["lambda:PublishLayerVersion"], LAYER)],
+        update: &[],
+        delete: &[need(&["lambda:DeleteLayerVersion"], LAYER_VERSIONS)],
         probe: &[],
     },
     Needs {

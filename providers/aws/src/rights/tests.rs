@@ -83,6 +83,7 @@ fn everything_is_about_one_thing_but_what_iam_knows_no_less_of() {
     let known = [
         "lambda:CreateEventSourceMapping",
         "lambda:ListEventSourceMappings",
+        "lambda:ListLayerVersions",
         "ssm:DescribeParameters",
     ];
     assert_eq!(found, known.into());

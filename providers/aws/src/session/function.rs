@@ -23,11 +23,17 @@ use crate::client::{LONG_CALL, within};
 use crate::errors::{found, gone, incomplete};
 use crate::lower::{secret_in, secret_text};
 
+const LAYERS: &str = "layers";
+
+/// The field that is the package.
+const PACKAGE: &str = "code";
+
 /// The fields that `UpdateFunctionConfiguration` sets.
-const CONFIGURATION: [&str; 8] = [
+const CONFIGURATION: [&str; 9] = [
     "environment",
     "ephemeral_storage",
     "handler",
+    LAYERS,
     "log_group",
     "memory",
     "role",
@@ -36,7 +42,7 @@ const CONFIGURATION: [&str; 8] = [
 ];
 
 /// The fields that `UpdateFunctionCode` sets.
-const CODE: [&str; 2] = ["architecture", "code"];
+const CODE: [&str; 2] = ["architecture", PACKAGE];
 
 const RESERVED: &str = "reserved_concurrency";
 
@@ -64,6 +70,7 @@ impl Kind for Function {
             .set_ephemeral_storage(storage(inputs)?)
             .set_environment(environment(inputs))
             .handler(text(inputs, "handler"))
+            .set_layers(layers(inputs))
             .logging_config(logging(inputs))
             .set_memory_size(number(inputs, "memory"))
             .role(text(inputs, "role"))
@@ -75,7 +82,7 @@ impl Kind for Function {
             .send()
             .await
             .map_err(context.failed("lambda:CreateFunction", name))?;
-        sent(call);
+        sent(call, PACKAGE);
         if inputs.get(RESERVED).is_some() {
             reserve(context, call).await?;
         }
@@ -118,6 +125,12 @@ impl Kind for Function {
             ([], false) => None,
             ([], true) => update_code(context, call).await?,
             (fields, false) => configure(context, call, fields).await?,
+            // Layers count towards the same limit: what moves into one leaves the package first.
+            (fields, true) if fields.contains(&LAYERS) && seen.get(LAYERS) == Some(&Json::Null) => {
+                update_code(context, call).await?;
+                let why = format!("`{name}` gets its layers when its code is there");
+                return Err(Failure::NotReady { why }.into());
+            }
             (fields, true) => {
                 configure(context, call, fields).await?;
                 let why = format!("the code of `{name}` is sent when its configuration is set");
@@ -187,8 +200,8 @@ fn in_brackets(reason: Option<&str>) -> String {
     })
 }
 
-/// For calls that carry a package.
-fn patient() -> aws_sdk_lambda::config::Builder {
+/// For calls that carry an archive.
+pub(super) fn patient() -> aws_sdk_lambda::config::Builder {
     aws_sdk_lambda::config::Builder::default().timeout_config(within(LONG_CALL))
 }
 
@@ -249,6 +262,7 @@ impl There {
             ("environment", variables(is)),
             ("ephemeral_storage", json!(storage)),
             ("handler", json!(is.handler())),
+            (LAYERS, layers_of(is)),
             ("log_group", json!(log_group)),
             ("memory", json!(is.memory_size())),
             (RESERVED, json!(self.reserved)),
@@ -315,6 +329,19 @@ fn storage(inputs: &Inputs) -> Result<Option<EphemeralStorage>, ProviderError> {
     storage.transpose().map_err(incomplete)
 }
 
+/// The ARNs of layers; none if there are none.
+fn layers(inputs: &Inputs) -> Option<Vec<String>> {
+    serde_json::from_value(inputs.json(LAYERS)).ok()
+}
+
+/// The field `layers` of a function.
+fn layers_of(configuration: &FunctionConfiguration) -> Json {
+    match configuration.layers() {
+        [] => Json::Null,
+        layers => layers.iter().filter_map(|layer| layer.arn()).collect(),
+    }
+}
+
 fn logging(inputs: &Inputs) -> LoggingConfig {
     let group = inputs.text("log_group");
     LoggingConfig::builder().set_log_group(group).build()
@@ -363,16 +390,16 @@ async fn code(call: &Call<'_>) -> Result<FunctionCode, ProviderError> {
     let builder = FunctionCode::builder()
         .set_s3_bucket(bucket)
         .set_s3_key(key);
-    Ok(builder.set_zip_file(zip(call).await?).build())
+    Ok(builder.set_zip_file(zip(call, PACKAGE).await?).build())
 }
 
 fn in_bucket(inputs: &Inputs) -> (Option<String>, Option<String>) {
     (inputs.text("code_bucket"), inputs.text("code_key"))
 }
 
-/// The bytes of the package, if they are for the request.
-async fn zip(call: &Call<'_>) -> Result<Option<Blob>, ProviderError> {
-    let Some(file) = call.inputs.file("code") else {
+/// The bytes of a field that is an archive, if they are for the request.
+pub(super) async fn zip(call: &Call<'_>, field: &str) -> Result<Option<Blob>, ProviderError> {
+    let Some(file) = call.inputs.file(field) else {
         return Ok(None);
     };
     let path = call.root.join(&file.path);
@@ -385,9 +412,9 @@ async fn zip(call: &Call<'_>) -> Result<Option<Blob>, ProviderError> {
     Ok(Some(Blob::new(bytes)))
 }
 
-/// That the package is there.
-fn sent(call: &Call<'_>) {
-    if let Some(file) = call.inputs.file("code") {
+/// That the archive is there.
+pub(super) fn sent(call: &Call<'_>, field: &str) {
+    if let Some(file) = call.inputs.file(field) {
         (call.progress)(file.bytes, file.bytes);
     }
 }
@@ -402,13 +429,13 @@ async fn update_code(context: &Context, call: &Call<'_>) -> Result<Option<String
         ))
         .set_s3_bucket(bucket)
         .set_s3_key(key)
-        .set_zip_file(zip(call).await?)
+        .set_zip_file(zip(call, PACKAGE).await?)
         .customize()
         .config_override(patient())
         .send()
         .await
         .map_err(context.failed("lambda:UpdateFunctionCode", call.remote_name))?;
-    sent(call);
+    sent(call, PACKAGE);
     let status = answer.last_update_status.as_ref();
     Ok(updating(
         status,
@@ -451,6 +478,7 @@ fn set(
         "environment" => update.environment(environment(inputs).unwrap_or_else(nothing)),
         "ephemeral_storage" => update.set_ephemeral_storage(storage(inputs)?),
         "handler" => update.handler(text(inputs, field)),
+        LAYERS => update.set_layers(Some(layers(inputs).unwrap_or_default())),
         "log_group" => update.logging_config(logging(inputs)),
         "memory" => update.set_memory_size(number(inputs, field)),
         "role" => update.role(text(inputs, field)),

@@ -5,6 +5,7 @@
 //! | `role` | role |
 //! | `log_group` | log-group |
 //! | `packages` (and `upload`) | deployment-bucket, code-object |
+//! | `layer` | layer |
 //! | `function` | function |
 //! | `version` | function-version |
 //! | `alias` | alias, provisioned-concurrency |
@@ -37,6 +38,7 @@ mod http_api;
 mod invoke;
 mod log_group;
 mod logs;
+mod layer;
 mod mapping;
 mod notification;
 mod packages;
@@ -106,6 +108,7 @@ fn kind(name: &str) -> Option<&'static dyn Kind> {
         () if is(kinds::CODE_OBJECT) => &packages::CodeObject,
         () if is(kinds::FUNCTION) => &function::Function,
         () if is(kinds::FUNCTION_VERSION) => &version::Version,
+        () if is(kinds::LAYER) => &layer::Layer,
         () if is(kinds::ALIAS) => &alias::Alias,
         () if is(kinds::PROVISIONED_CONCURRENCY) => &alias::ProvisionedConcurrency,
         () if is(kinds::PERMISSION) => &permission::Permission,

@@ -87,6 +87,7 @@ impl Account {
     pub(crate) async fn inventory(&self) -> Vec<String> {
         let config = self.config();
         let mut all = functions(&config).await;
+        all.extend(layers(&config).await);
         all.extend(roles(&config).await);
         all.extend(log_groups(&config).await);
         all.extend(queues(&config).await);
@@ -138,6 +139,26 @@ async fn functions(config: &SdkConfig) -> Vec<String> {
         format!("mapping {source}")
     });
     all.extend(named);
+    all
+}
+
+/// All versions of layers that a service of this name and stage may have.
+async fn layers(config: &SdkConfig) -> Vec<String> {
+    let lambda = aws_sdk_lambda::Client::new(config);
+    let mut all = Vec::new();
+    let list = lambda.list_layers().send().await.expect("lists");
+    let names = list.layers().iter().filter_map(|layer| layer.layer_name());
+    for name in names.filter(|name| name.starts_with("s-dev_")) {
+        let versions = lambda.list_layer_versions().layer_name(name).send().await;
+        let versions = versions.expect("lists");
+        let named = |number: i64| format!("layer {name} {number}");
+        all.extend(
+            versions
+                .layer_versions()
+                .iter()
+                .map(|one| named(one.version())),
+        );
+    }
     all
 }
 

@@ -3,8 +3,8 @@
 use mlfn_aws::Aws;
 use mlfn_core::{
     Alarm, Architecture, ArchiveFormat, Artifact, Digest, EnvironmentValue, FetchedFile, Function,
-    Lower as _, Memory, Provider as _, ProviderName, Resource, Route, Seconds, SecretRef, Service,
-    Traffic,
+    Layer, Lower as _, Memory, Provider as _, ProviderName, Resource, Route, RouteSpec, Seconds,
+    SecretRef, Service, Traffic,
 };
 use mlfn_testkit::{function, listing, service, trigger};
 use serde_json::{Value as Json, json};
@@ -73,6 +73,7 @@ pub(crate) fn artifacts(service: &Service, route: &str) -> Vec<Artifact> {
             unpacked: 33_000_000,
             parts: Vec::new(),
             fetched: route.max_fetched.map(|_| fetched).into_iter().collect(),
+            layer: function.aws.layers.then(|| layer(&route)),
             route: Route::Fits {
                 name: route.name,
                 max_packed: route.max_packed,
@@ -81,6 +82,20 @@ pub(crate) fn artifacts(service: &Service, route: &str) -> Vec<Artifact> {
         }
     };
     service.functions.iter().map(artifact).collect()
+}
+
+/// One that is too large for a request where packages are.
+fn layer(route: &RouteSpec) -> Layer {
+    Layer {
+        path: ".mlfn/packages/onnxruntime.zip".into(),
+        digest: Digest::of(b"the library"),
+        packed: if route.name == BUCKET {
+            60_000_000
+        } else {
+            11_000_000
+        },
+        unpacked: 90_000_000,
+    }
 }
 
 fn case(name: &'static str, change: impl FnOnce(&mut Service)) -> Case {
@@ -121,7 +136,15 @@ fn smallest() -> Vec<Case> {
         route: APART,
         ..case(name, |_| ())
     };
+    let layered = |mut case: Case| {
+        for function in &mut case.service.functions {
+            function.aws.layers = true;
+        }
+        case
+    };
     vec![
+        layered(two("layers", &[], &[])),
+        layered(bucket_route("layers-by-bucket")),
         case("model-alone", |_| ()),
         two("two-functions", &[], &[]),
         bucket_route("bucket-route"),

@@ -1,7 +1,7 @@
 //! When a new version is published.
 
 use mlfn_aws::{Aws, kinds};
-use mlfn_core::{Artifact, Digest, EnvironmentValue, Lower as _, Memory, Service};
+use mlfn_core::{Artifact, Digest, EnvironmentValue, Layer, Lower as _, Memory, Service};
 use mlfn_testkit::{service, trigger};
 use serde_json::json;
 
@@ -39,6 +39,17 @@ fn only_what_a_version_holds_publishes_one() {
         |s, _| s.functions[0].memory = Memory::mib(1024),
         true,
     );
+    let layer = |content: &[u8]| Layer {
+        path: "layer.zip".into(),
+        digest: Digest::of(content),
+        packed: 1,
+        unpacked: 1,
+    };
+    check(
+        "a layer",
+        |_, package| package.layer = Some(layer(b"one")),
+        true,
+    );
     let variable = EnvironmentValue::Plain("fast".into());
     let set = |s: &mut Service| s.functions[0].environment.insert("MODE".into(), variable);
     check("a variable", |s, _| drop(set(s)), true);
@@ -66,6 +77,17 @@ fn only_what_a_version_holds_publishes_one() {
         |_, package| package.path = "/tmp/other.zip".into(),
         false,
     );
+}
+
+#[test]
+fn another_library_in_a_layer_publishes_a_version() {
+    let service = service(mlfn_core::ProviderName::Aws, |s| {
+        s.functions[0].aws.layers = true
+    });
+    let mut packages = artifacts(&service, "direct zip");
+    let before = version(&service, &packages);
+    packages[0].layer.as_mut().expect("a layer").digest = Digest::of(b"another");
+    assert_ne!(version(&service, &packages), before);
 }
 
 #[test]

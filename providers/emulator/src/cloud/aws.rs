@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mlfn_core::{Digest, Failure, Memory};
+use mlfn_core::{Digest, Failure, Memory, file_mark};
 use mlfn_shim_contract::{CONFIG_FILE, Route, ShimConfig};
 use serde_json::{Value as Json, json};
 
@@ -21,6 +21,10 @@ const VERSION: &str = "aws:function-version";
 const ALIAS: &str = "aws:alias";
 const API: &str = "aws:http-api";
 
+const LAYER: &str = "aws:layer";
+
+/// What a version remembers of the layer that it was published with, which may go before it does.
+const LAYER_CONTENT: &str = "layer_content";
 /// Seconds that a function may take, MB that it has, and MB of `/tmp`, if nobody said: Lambda's
 /// own defaults.
 const TIMEOUT: u32 = 3;
@@ -68,6 +72,7 @@ pub(super) fn outputs(record: &Record, kind: &str, thing: &Thing) -> Vec<(&'stat
         }
         "code-object" => code_object(&name),
         "function" | "alias" => vec![("arn", json!(arn(Some(region), &name)))],
+        "layer" => vec![("arn", of("lambda", &layer_name(thing)))],
         "function-version" => {
             vec![(
                 "version",
@@ -118,6 +123,20 @@ pub(super) fn outputs(record: &Record, kind: &str, thing: &Thing) -> Vec<(&'stat
 }
 
 fn code_object(name: &str) -> Vec<(&'static str, Json)> {
+/// `layer:<name>:<number>`.
+fn layer_name(layer: &Thing) -> String {
+    let (name, _) = layer.name.split_once('@').unwrap_or((&layer.name, ""));
+    format!("layer:{name}:{}", layer.number.unwrap_or_default())
+}
+
+/// What is in the layer of a function.
+fn layer_content(record: &Record, fields: &BTreeMap<String, Json>) -> Option<Digest> {
+    let arn = fields.get("layers")?.get(0)?.as_str()?;
+    let mut layers = record.of_kind(LAYER);
+    let layer = layers.find(|layer| arn.ends_with(&format!(":{}", layer_name(layer))))?;
+    file(&layer.fields, "content")
+}
+
     let (bucket, key) = name.split_once('/').unwrap_or((name, ""));
     vec![("bucket", json!(bucket)), ("key", json!(key))]
 }
@@ -193,11 +212,19 @@ fn publish(record: &mut Record, thing: &mut Thing) -> Result<(), Failure> {
         return Err(Failure::NotFound { what: function });
     };
     let (wanted, found) = (file(&thing.fields, "code"), file(&latest.fields, "code"));
+        LAYER => {
+            let (name, _) = thing.name.split_once('@').unwrap_or((&thing.name, ""));
+            thing.number = Some(record.count(&format!("{LAYER} {name}")));
+            Ok(())
+        }
     if wanted != found {
         let why = format!("`{function}` has other code by now than the one to publish");
         return Err(Failure::Conflict { why });
     }
-    thing.snapshot = Some(latest.fields.clone());
+    let mut fields = latest.fields.clone();
+    let layer = layer_content(record, &fields).map(|digest| file_mark(&digest));
+    fields.extend(layer.map(|mark| (LAYER_CONTENT.to_owned(), mark)));
+    thing.snapshot = Some(fields);
     thing.number = Some(record.count(&format!("{FUNCTION} {function}")));
     Ok(())
 }
@@ -351,6 +378,7 @@ impl Wirer<'_> {
     }
 
     fn api(&self, api: &Thing) -> Api {
+        let layer = file(fields, LAYER_CONTENT).or_else(|| layer_content(self.record, fields));
         let inside = |kind| {
             let all = self.record.of_kind(kind);
             all.filter(|thing| parent(thing) == Some((API, api.name.as_str())))
@@ -362,6 +390,7 @@ impl Wirer<'_> {
             .filter_map(|route| {
                 let integration = route.text("integration")?;
                 let integration = inside("aws:http-integration")
+            layers: layer.map(|digest| self.packages.path(&digest)),
                     .find(|thing| made_up(thing, 7) == integration)?;
                 let authorizer = route.text("authorizer");
                 let authorizer = authorizer.and_then(|id| {
@@ -457,3 +486,7 @@ fn facts(fields: &BTreeMap<String, Json>) -> BTreeMap<String, Json> {
     facts.extend(logging.map(|value| ("LoggingConfig".to_owned(), value)));
     facts
 }
+    let layers = given("layers").and_then(|layers| serde_json::from_value(layers).ok());
+    let layers =
+        layers.map(|layers: Vec<String>| layers.iter().map(|arn| json!({ "Arn": arn })).collect());
+    facts.extend(layers.map(|value| ("Layers".to_owned(), value)));

@@ -127,6 +127,7 @@ pub(super) fn wire(record: &Record, packages: &Packages) -> Wiring {
         let warm = thing.number_of("warm").unwrap_or_default();
         let function = FunctionWiring {
             revisions: [(LATEST.to_owned(), revision)].into(),
+            asynchronous: BTreeMap::new(),
             aliases: BTreeMap::new(),
             reserved: None,
             warm: [(LATEST.to_owned(), warm)].into(),
@@ -153,6 +154,7 @@ fn revision(record: &Record, packages: &Packages, thing: &Thing) -> Option<Revis
         label: Some(format!("{}-00001-{}", thing.name, &digest.short()[..3])),
         digest,
         root,
+        layers: None,
         memory: Memory::mib(thing.number_of("memory")?),
         timeout: Duration::from_secs(thing.number_of("timeout")?.into()),
         scratch: SCRATCH,

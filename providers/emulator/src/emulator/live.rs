@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mlfn_core::ProviderName;
+use mlfn_shim_contract::env;
 
 use super::EmulatorOptions;
 use super::wiring::{Alias, FunctionWiring, Revision, Variable, Wiring};
@@ -225,7 +226,9 @@ impl Maker<'_> {
             };
             Some((name.clone(), value?))
         });
-        let environment = self.surroundings().chain(environment);
+        let layers = of.layers.as_ref();
+        let layers = layers.map(|path| (env::LAYERS.to_owned(), path.display().to_string()));
+        let environment = self.surroundings().chain(environment).chain(layers);
         PoolSpec {
             blueprint: Blueprint {
                 platform: self.options.platform,

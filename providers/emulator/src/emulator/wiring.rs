@@ -112,6 +112,8 @@ pub(crate) enum Variable {
 
 /// The address of a function.
 #[derive(Debug, Clone, PartialEq)]
+    /// Where the files of its layers are, if it has any.
+    pub(crate) layers: Option<PathBuf>,
 pub(crate) struct Url {
     pub(crate) function: String,
     /// Which alias or revision it leads to; none means the newest.

@@ -214,6 +214,7 @@ pub(crate) fn packed(package: Package, folder: &TempDir, mark: &str) -> Artifact
         unpacked: 0,
         parts: Vec::new(),
         fetched: Vec::new(),
+        layer: None,
         route: Route::Fits {
             name: "direct zip",
             max_packed: None,

@@ -58,6 +58,7 @@ impl Package {
             model: "model/model.onnx".to_owned(),
             model_sha256: "abc".to_owned(),
             library: "lib/libonnxruntime.so".to_owned(),
+            library_in_layer: false,
             inputs: BTreeMap::new(),
             output: OutputConfig::default(),
             example: None,

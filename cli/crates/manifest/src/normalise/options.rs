@@ -26,6 +26,7 @@ pub(super) fn aws(
         provisioned_concurrency: written.provisioned_concurrency,
         log_retention_days: written.log_retention_days,
         deployment_bucket: written.deployment_bucket.clone(),
+        layers: written.layers.unwrap_or_default(),
     }
 }
 

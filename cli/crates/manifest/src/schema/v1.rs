@@ -521,6 +521,8 @@ pub(crate) struct Gcp {
     /// Instances kept warm. Example: `min_instances: 0`
     pub(crate) min_instances: Option<u32>,
     /// The most instances. Example: `max_instances: 10`
+    /// Upload ONNX Runtime by itself, as a layer that all models of the service share; `false` if it is not given. Example: `layers: true`
+    pub(crate) layers: Option<bool>,
     #[schemars(range(min = 1))]
     pub(crate) max_instances: Option<u32>,
     /// Requests that one instance gets at the same time. Example: `concurrency: 4`

@@ -9,6 +9,7 @@ mod archives;
 mod cache;
 mod contents;
 mod determinism;
+mod layers;
 mod reuse;
 mod support;
 mod trouble;

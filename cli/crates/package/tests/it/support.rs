@@ -16,6 +16,7 @@ use tempfile::TempDir;
 pub(crate) struct Cloud {
     pub(crate) files: Vec<PackageFile>,
     pub(crate) routes: Vec<RouteSpec>,
+    pub(crate) shares_library: bool,
     /// A file that somebody else writes while a package is built.
     pub(crate) meanwhile: Option<(PathBuf, Vec<u8>)>,
 }
@@ -51,6 +52,7 @@ impl Provider for Cloud {
             max_request: 6 << 20,
             max_response: 5 << 20,
             tells_browsers: true,
+            shares_library: self.shares_library,
         }
     }
 }
@@ -95,6 +97,7 @@ impl Project {
             cloud: Cloud {
                 files: Vec::new(),
                 routes: vec![ZIP],
+                shares_library: false,
                 meanwhile: None,
             },
             shim: b"#!/bin/sh\n".to_vec(),

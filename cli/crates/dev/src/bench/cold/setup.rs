@@ -189,6 +189,7 @@ pub(in crate::bench) fn config() -> ShimConfig {
         model: "model/model.onnx".to_owned(),
         model_sha256: "0".to_owned(),
         library: "lib/libonnxruntime.so".to_owned(),
+        library_in_layer: false,
         inputs: BTreeMap::default(),
         output: OutputConfig::default(),
         example: None,
