@@ -51,6 +51,10 @@ pub(super) async fn serve(
 async fn respond(service: Arc<Service>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
+    let body = match body {
+        Ok(body) => body,
+        Err(failure) => return server::unread(&path, &failure),
+    };
     if matches!(head.method, Method::GET | Method::HEAD) && path == "/" {
         return health(&service);
     }

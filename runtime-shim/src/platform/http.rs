@@ -41,15 +41,39 @@ pub(super) async fn serve(
     Ok(())
 }
 
+/// Every answer tells browsers which pages may read it: one that they may not read is lost to them,
+/// and an error is worth reading.
 async fn respond(service: Arc<Service>, project: Option<String>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    let origin = header(request.headers(), "origin").map(str::to_owned);
+    let mut response = answer(&service, project.as_deref(), &path, request).await;
+    let headers = response.headers_mut();
+    cors::allow(service.config(), &path, origin.as_deref(), headers);
+    response
+}
+
+async fn answer(
+    service: &Arc<Service>,
+    project: Option<&str>,
+    path: &str,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
-    let path = head.uri.path().to_owned();
-    if is_get(&head.method) && matches!(path.as_str(), "/" | "/health") {
-        return health(&service);
+    let body = match body {
+        Ok(body) => body,
+        Err(failure) => return server::unread(path, &failure),
+    };
+    let headers = |name: &str| header(&head.headers, name);
+    let method = head.method.as_str();
+    if let Some(headers) = cors::preflight(service.config(), method, path, headers) {
+        return no_content(headers);
+    }
+    if is_get(&head.method) && matches!(path, "/" | "/health") {
+        return health(service);
     }
     // Events and schedules are posted to the root.
     if path == "/" && head.method == Method::POST {
-        let caller = caller(&service, &head.headers, &body, project.as_deref());
+        let caller = caller(service, &head.headers, &body, project);
         let reply = service
             .answer(caller, move |handler, timings| {
                 event(handler, timings, &head.headers, &body)
@@ -57,8 +81,8 @@ async fn respond(service: Arc<Service>, project: Option<String>, request: Reques
             .await;
         return server::response(reply);
     }
-    let caller = caller(&service, &head.headers, &body, project.as_deref());
-    web_response(&service, caller, &path, head, body).await
+    let caller = caller(service, &head.headers, &body, project);
+    web_response(service, caller, path, head, body).await
 }
 
 /// Answers what is not of the platform itself. `path` is what the function has been asked for.
@@ -70,20 +94,13 @@ pub(super) async fn web_response(
     body: Bytes,
 ) -> Response {
     let config = service.config();
-    let headers = |name: &str| header(&head.headers, name);
-    if let Some(headers) = cors::preflight(config, head.method.as_str(), path, headers) {
-        return no_content(headers);
-    }
-    let origin = header(&head.headers, "origin").map(str::to_owned);
-    let mut reply = match Target::of(config, head.method.as_str(), path) {
+    match Target::of(config, head.method.as_str(), path) {
         Ok(target) => match web::health(target, &config.function, service.is_ready()) {
-            Some((status, body)) => return json(status, body),
-            None => predict(service, caller, target, head, body).await,
+            Some((status, body)) => json(status, body),
+            None => server::response(predict(service, caller, target, head, body).await),
         },
-        Err(refusal) => return refuse(path, &refusal),
-    };
-    cors::allow(config, path, origin.as_deref(), &mut reply);
-    server::response(reply)
+        Err(refusal) => refuse(path, &refusal),
+    }
 }
 
 async fn predict(

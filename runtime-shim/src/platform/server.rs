@@ -27,8 +27,8 @@ use crate::log::{self, Level};
 use crate::shutdown::Shutdown;
 use crate::trace::{self, Phase};
 
-/// A request, read to its end.
-pub(crate) type Request = hyper::Request<Bytes>;
+/// A request with its body, or with why that was not read.
+pub(crate) type Request = hyper::Request<Result<Bytes, Failure>>;
 
 /// An answer.
 pub(crate) type Response = hyper::Response<Full<Bytes>>;
@@ -71,6 +71,11 @@ pub(crate) fn json(status: u16, body: Vec<u8>) -> Response {
     let value = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, value);
     response
+}
+
+/// An answer to a request of which the body was not read.
+pub(crate) fn unread(path: &str, failure: &Failure) -> Response {
+    json(failure.code.status(), web::refusal(path, failure))
 }
 
 /// An answer as the rest of the shim has it.
@@ -223,16 +228,14 @@ where
     } else {
         requests.acquire().await.ok()
     };
-    match read(body, limits).await {
-        Ok(body) => respond(Request::from_parts(head, body)).await,
-        Err(failure) => {
-            let body = web::refusal(head.uri.path(), &failure);
-            let mut response = json(failure.code.status(), body);
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
-            response
-        }
+    let body = read(body, limits).await;
+    let is_unread = body.is_err();
+    let mut response = respond(Request::from_parts(head, body)).await;
+    if is_unread {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
     }
+    response
 }
 
 async fn read(body: Incoming, limits: &Limits) -> Result<Bytes, Failure> {
@@ -329,7 +332,10 @@ mod tests {
         let address = listener.local_addr().expect("has an address");
         let (stop, shutdown) = Shutdown::by_hand();
         let answer = |request: Request| async move {
-            json(200, request.body().len().to_string().into_bytes())
+            match request.body() {
+                Ok(body) => json(200, body.len().to_string().into_bytes()),
+                Err(failure) => unread("/", failure),
+            }
         };
         let server = tokio::spawn(serve(listener, limits(), shutdown, answer));
         let mut client = TcpStream::connect(address).await.expect("connects");

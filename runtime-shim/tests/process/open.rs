@@ -184,3 +184,71 @@ fn lambdas_envelope_carries_the_protocol_too() {
     );
     assert_eq!(found["body"], r#"{"prediction":[1.0]}"#, "{found}");
 }
+/// What a page of the allowed origin, and one of another, learn about an answer to the head of a
+/// request.
+#[track_caller]
+fn check_readable(shim: &Shim, head: &str, body: &str, status: u16) {
+    for (origin, allowed) in [
+        ("https://a.example", Some("https://a.example")),
+        ("https://b.example", None),
+    ] {
+        let length = body.len();
+        let request = format!(
+            "{head} HTTP/1.1\r\nhost: x\r\norigin: {origin}\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        let found = shim.connect().send(&request);
+        assert_eq!(found.status, status, "{head}: {}", found.body);
+        let readable = found.header("access-control-allow-origin");
+        assert_eq!(readable, allowed, "{head}");
+        let all = || found.headers.iter();
+        let varies = all().any(|(name, value)| name == "vary" && value == "origin");
+        assert!(varies, "{head}: {:?}", found.headers);
+        let names = all().filter(|(name, _)| name.starts_with("access-control-allow-origin"));
+        assert_eq!(names.count(), usize::from(allowed.is_some()), "{head}");
+    }
+}
+
+fn with_origin(mut package: Package) -> Package {
+    package.config.routes[0].cors = vec!["https://a.example".to_owned()];
+    package
+}
+
+#[test]
+fn pages_can_read_every_answer_errors_included() {
+    let mut shim = Shim::http(&with_origin(Package::of("identity_float32")));
+    shim.wait_for("model loaded");
+    let good = r#"{"x": [[1, 2]]}"#;
+    let large = "1".repeat(1 << 21);
+    for (head, body, status) in [
+        ("POST /predict", good, 200),
+        ("POST /predict", "{", 400),
+        ("POST /predict", large.as_str(), 413),
+        ("GET /predict", "", 405),
+        ("DELETE /v2", "", 405),
+        ("POST /other", good, 404),
+        ("GET /v2/models/other", "", 404),
+        ("POST /", good, 200),
+        ("GET /", "", 200),
+        ("GET /health", "", 200),
+        ("GET /v2/health/live", "", 200),
+        ("GET /v2/models/classifier/ready", "", 200),
+        ("GET /openapi.json", "", 200),
+    ] {
+        check_readable(&shim, head, body, status);
+    }
+}
+
+#[test]
+fn pages_can_read_that_a_model_is_broken() {
+    let mut shim = Shim::http(&with_origin(Package::of("broken")));
+    shim.wait_for("cannot load the model");
+    for (head, status) in [
+        ("POST /predict", 500),
+        ("GET /", 503),
+        ("GET /v2/health/ready", 503),
+        ("GET /v2/models/classifier", 500),
+    ] {
+        check_readable(&shim, head, "", status);
+    }
+}
+

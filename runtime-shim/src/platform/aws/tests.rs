@@ -103,7 +103,7 @@ fn answer(script: &mut Script, request: server::Request) -> server::Response {
         method: head.method.to_string(),
         path: head.uri.to_string(),
         headers: head.headers,
-        body,
+        body: body.expect("is read to its end"),
     });
     let nothing = (418, Vec::new(), "nothing left to say".to_owned());
     let (status, headers, body) = script.answers.pop_front().unwrap_or(nothing);
