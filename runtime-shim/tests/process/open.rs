@@ -76,6 +76,157 @@ fn inference_over_http_is_that_of_the_protocol() {
 }
 
 #[test]
+fn the_version_may_be_named() {
+    let mut shim = Shim::http(&Package::of("identity_float32"));
+    shim.wait_for("model loaded");
+    let model =
+        |version: &str, rest: &str| format!("/v2/models/classifier/versions/{version}{rest}");
+    let found = shim.post(&model("abc", "/infer"), &request());
+    assert_eq!(support::json(&found.body), answer());
+    let ready = shim.connect().get(&model("abc", "/ready"));
+    let expected = json!({ "name": "classifier", "ready": true });
+    assert_eq!(support::json(&ready.body), expected);
+    let metadata = support::json(&shim.connect().get(&model("abc", "")).body);
+    assert_eq!(metadata["versions"], json!(["abc"]));
+    for found in [
+        shim.post(&model("1", "/infer"), &request()),
+        shim.connect().get(&model("1", "/ready")),
+        shim.connect().get(&model("1", "")),
+    ] {
+        assert_eq!(found.status, 404, "{}", found.body);
+        let message = support::json(&found.body)["error"].to_string();
+        assert!(message.contains("its version is `abc`"), "{message}");
+    }
+}
+
+/// The answer to a request that is good but for these members.
+fn with(shim: &Shim, change: impl FnOnce(&mut Json)) -> Json {
+    let mut request = support::json(&request());
+    change(&mut request);
+    support::json(&shim.post(INFER, &request.to_string()).body)
+}
+
+#[test]
+fn what_others_may_add_to_a_request_is_no_error() {
+    let shim = Shim::http(&Package::of("identity_float32"));
+    // The parameters of extensions that a server does not have mean nothing to it.
+    let parameters = json!({ "priority": 1, "timeout": "soon", "trace": true, "rate": 0.5 });
+    let found = with(&shim, |request| {
+        request["parameters"] = parameters.clone();
+        request["inputs"][0]["parameters"] = parameters.clone();
+        request["outputs"] = json!([{ "name": "y", "parameters": parameters }]);
+        request["model_name"] = json!("classifier");
+    });
+    assert_eq!(found, answer());
+    let found = with(&shim, |request| {
+        request["parameters"] = json!({});
+        request["outputs"] = json!([]);
+    });
+    assert_eq!(found, answer());
+}
+
+#[test]
+fn a_request_is_called_what_the_client_calls_it() {
+    let shim = Shim::http(&Package::of("identity_float32"));
+    for id in ["", "\"\\\n", "Größe 😀"] {
+        assert_eq!(with(&shim, |request| request["id"] = json!(id))["id"], id);
+    }
+    let found = with(&shim, |request| {
+        request.as_object_mut().expect("an object").remove("id");
+    });
+    assert_eq!(found.get("id"), None, "{found}");
+}
+
+#[test]
+fn outputs_come_as_they_are_asked_for() {
+    let shim = Shim::http(&Package::of("classifier_tensor"));
+    let tensor = json!({ "name": "X", "shape": [1, 2], "datatype": "FP32", "data": [1, 2] });
+    let ask = |outputs: &[&str]| {
+        let outputs: Vec<Json> = outputs.iter().map(|name| json!({ "name": name })).collect();
+        let body = json!({ "inputs": [tensor], "outputs": outputs }).to_string();
+        let found = support::json(&shim.post(INFER, &body).body)["outputs"].clone();
+        let found = found.as_array().expect("a list").iter();
+        let names = found.map(|output| output["name"].as_str().expect("a name").to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(ask(&["probabilities"]), ["probabilities"]);
+    assert_eq!(ask(&["probabilities", "label"]), ["probabilities", "label"]);
+    assert_eq!(ask(&[]), ["label", "probabilities"]);
+}
+
+#[test]
+fn tensors_may_be_empty_or_scalars() {
+    let shim = Shim::http(&Package::of("identity_float32"));
+    let found = with(&shim, |request| {
+        request["inputs"][0]["shape"] = json!([0, 2]);
+        request["inputs"][0]["data"] = json!([]);
+    });
+    let output = &found["outputs"][0];
+    assert_eq!(
+        (&output["shape"], &output["data"]),
+        (&json!([0, 2]), &json!([]))
+    );
+    let shim = Shim::http(&Package::of("scalar"));
+    let found = with(&shim, |request| {
+        request["inputs"][0]["shape"] = json!([]);
+        request["inputs"][0]["data"] = json!([2.5]);
+    });
+    let output = &found["outputs"][0];
+    assert_eq!(
+        (&output["shape"], &output["data"]),
+        (&json!([]), &json!([2.5]))
+    );
+}
+
+/// Why there is no answer, which is a text in this protocol.
+#[track_caller]
+fn check_error(shim: &Shim, request: &str, status: u16, expected: &str) {
+    let found = shim.connect().send(request);
+    assert_eq!(found.status, status, "{}", found.body);
+    let body = support::json(&found.body);
+    assert_eq!(
+        body.as_object().map(serde_json::Map::len),
+        Some(1),
+        "{body}"
+    );
+    let message = body["error"].as_str().expect("a text");
+    assert!(message.contains(expected), "{message}");
+}
+
+#[test]
+fn every_error_has_the_form_of_the_protocol() {
+    let mut package = Package::of("slow");
+    package.config.timeout = 1;
+    package.config.steady = false;
+    package.config.max_response = 120;
+    let shim = Shim::http(&package);
+    let count = |n: u64| {
+        let tensor = json!({ "name": "n", "shape": [], "datatype": "INT64", "data": [n] });
+        json!({ "inputs": [tensor] }).to_string()
+    };
+    let long = json!({ "id": "x".repeat(200), "inputs": [
+        { "name": "n", "shape": [], "datatype": "INT64", "data": [1] }
+    ] });
+    let length = ("inference-header-content-length", "many");
+    let packed = ("content-encoding", "gzip");
+    for (request, status, expected) in [
+        (
+            post(INFER, &[length], &count(1)),
+            400,
+            "must be a number of bytes",
+        ),
+        (post(INFER, &[packed], "no archive"), 400, "gzip"),
+        (post(INFER, &[], ""), 400, "no JSON"),
+        (post(INFER, &[], &long.to_string()), 500, "bytes"),
+        (post(INFER, &[], &count(9_000_000_000_000)), 504, "timeout"),
+        (post("/v2/nothing", &[], ""), 404, "there is nothing"),
+    ] {
+        check_error(&shim, &request, status, expected);
+    }
+    shim.stopped();
+}
+
+#[test]
 fn a_model_that_cannot_be_loaded_is_not_ready() {
     let mut shim = Shim::http(&Package::of("broken"));
     shim.wait_for("cannot load the model");
@@ -139,51 +290,6 @@ fn pages_may_ask_where_the_configuration_lets_them() {
     assert_eq!(predict("https://b.example"), None);
 }
 
-#[test]
-fn lambdas_envelope_carries_the_protocol_too() {
-    let mut api = RuntimeApi::start();
-    let variables = [("AWS_LAMBDA_RUNTIME_API", api.address())];
-    let _shim = Shim::with(&Package::of("identity_float32"), &variables);
-    let mut ask = |method: &str, path: &str, headers: Json, body: &str, is_base64: bool| {
-        let event = json!({
-            "version": "2.0", "rawPath": path, "headers": headers,
-            "requestContext": { "http": { "method": method } },
-            "body": body, "isBase64Encoded": is_base64,
-        });
-        support::json(&api.invoke(&event.to_string()).expect("an answer"))
-    };
-    let found = ask("POST", INFER, json!({}), &request(), false);
-    assert_eq!(found["statusCode"], 200, "{found}");
-    assert_eq!(
-        support::json(found["body"].as_str().expect("text")),
-        answer()
-    );
-    let found = ask("GET", "/v2/models/classifier/ready", json!({}), "", false);
-    assert_eq!(found["statusCode"], 200, "{found}");
-    let found = ask(
-        "POST",
-        "/predict",
-        json!({ "Accept": "application/x-npy" }),
-        "{\"x\": [[1]]}",
-        false,
-    );
-    assert_eq!(found["isBase64Encoded"], true, "{found}");
-    assert_eq!(
-        found["headers"]["content-type"], "application/x-npy",
-        "{found}"
-    );
-    // The magic of NumPy.
-    let body = found["body"].as_str().expect("text");
-    assert!(body.starts_with("k05VTVBZ"), "{body}");
-    let found = ask(
-        "POST",
-        "/predict",
-        json!({ "content-type": "application/x-npy" }),
-        body,
-        true,
-    );
-    assert_eq!(found["body"], r#"{"prediction":[1.0]}"#, "{found}");
-}
 /// What a page of the allowed origin, and one of another, learn about an answer to the head of a
 /// request.
 #[track_caller]
@@ -252,3 +358,48 @@ fn pages_can_read_that_a_model_is_broken() {
     }
 }
 
+#[test]
+fn lambdas_envelope_carries_the_protocol_too() {
+    let mut api = RuntimeApi::start();
+    let variables = [("AWS_LAMBDA_RUNTIME_API", api.address())];
+    let _shim = Shim::with(&Package::of("identity_float32"), &variables);
+    let mut ask = |method: &str, path: &str, headers: Json, body: &str, is_base64: bool| {
+        let event = json!({
+            "version": "2.0", "rawPath": path, "headers": headers,
+            "requestContext": { "http": { "method": method } },
+            "body": body, "isBase64Encoded": is_base64,
+        });
+        support::json(&api.invoke(&event.to_string()).expect("an answer"))
+    };
+    let found = ask("POST", INFER, json!({}), &request(), false);
+    assert_eq!(found["statusCode"], 200, "{found}");
+    assert_eq!(
+        support::json(found["body"].as_str().expect("text")),
+        answer()
+    );
+    let found = ask("GET", "/v2/models/classifier/ready", json!({}), "", false);
+    assert_eq!(found["statusCode"], 200, "{found}");
+    let found = ask(
+        "POST",
+        "/predict",
+        json!({ "Accept": "application/x-npy" }),
+        "{\"x\": [[1]]}",
+        false,
+    );
+    assert_eq!(found["isBase64Encoded"], true, "{found}");
+    assert_eq!(
+        found["headers"]["content-type"], "application/x-npy",
+        "{found}"
+    );
+    // The magic of NumPy.
+    let body = found["body"].as_str().expect("text");
+    assert!(body.starts_with("k05VTVBZ"), "{body}");
+    let found = ask(
+        "POST",
+        "/predict",
+        json!({ "content-type": "application/x-npy" }),
+        body,
+        true,
+    );
+    assert_eq!(found["body"], r#"{"prediction":[1.0]}"#, "{found}");
+}
