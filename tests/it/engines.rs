@@ -14,7 +14,7 @@ const SHIM: &str = env!("CARGO_BIN_EXE_shim-under-test");
 
 /// An example with another engine than ONNX Runtime.
 #[track_caller]
-fn with_engine(example: &str, engine: &str) -> Project {
+pub(crate) fn with_engine(example: &str, engine: &str) -> Project {
     let project = Project::copy_of(example);
     let path = project.folder().join("serverless.yaml");
     let manifest = fs_err::read_to_string(&path).expect("reads");
@@ -25,8 +25,12 @@ fn with_engine(example: &str, engine: &str) -> Project {
 }
 
 /// With the shim for tract.
+pub(crate) fn mlfn_with_tract(mlfn: Mlfn) -> Mlfn {
+    mlfn.env("MLFN_TRACT_SHIM", SHIM)
+}
+
 fn mlfn(project: &Project, arguments: &[&str]) -> Mlfn {
-    project.mlfn(arguments).env("MLFN_TRACT_SHIM", SHIM)
+    mlfn_with_tract(project.mlfn(arguments))
 }
 
 /// Packs for a cloud.

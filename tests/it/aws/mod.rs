@@ -3,6 +3,7 @@
 //!
 //! - `auth`: who may call
 //! - `examples`: the whole life of every example, and the calls that it takes
+//! - `engines`: what tract runs is deployed as what ONNX Runtime runs
 //! - `faults`: what is cut short is finished
 //! - `limits`: nothing is asked that the models of AWS's services do not allow
 //! - `policy`: what whoever deploys must be allowed
@@ -18,6 +19,7 @@ mod examples;
 mod faults;
 mod limits;
 mod policy;
+mod engines;
 mod traffic;
 mod triggers;
 
