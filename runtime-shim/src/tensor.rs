@@ -1,6 +1,11 @@
-//! Tensors that own their values, of every element type that JSON can carry.
+//! Tensors of every element type that JSON can carry.
 
 use half::{bf16, f16};
+use zerocopy::{FromBytes as _, IntoBytes as _};
+
+mod values;
+
+pub(crate) use values::Values;
 
 /// A tensor: `values.len()` is the product of `shape`.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,14 +54,51 @@ pub(crate) trait Element: Sized + Clone {
     const TYPE: ElementType;
 
     /// Forgets the type.
-    fn pack(values: Vec<Self>) -> Data;
+    fn pack(values: Vec<Self>) -> Data {
+        Self::wrap(values.into())
+    }
+
+    /// The same for values that may lie elsewhere.
+    fn wrap(values: Values<Self>) -> Data;
 
     /// The values, if they are of this type.
     fn unpack(data: &Data) -> Option<&[Self]>;
+
+    /// Bytes as values, where they lie; none if they do not lie as this machine has values, or do
+    /// not have to be values.
+    fn view(bytes: &[u8]) -> Option<&[Self]>;
+
+    /// Values as the bytes of this machine; none for those of which [`Element::view`] is none.
+    fn bytes(values: &[Self]) -> Option<&[u8]>;
+}
+
+/// Not all bytes are truth values, and no bytes are texts.
+macro_rules! view {
+    (bool) => {
+        view!(String);
+    };
+    (String) => {
+        fn view(_: &[u8]) -> Option<&[Self]> {
+            None
+        }
+
+        fn bytes(_: &[Self]) -> Option<&[u8]> {
+            None
+        }
+    };
+    ($rust:ty) => {
+        fn view(bytes: &[u8]) -> Option<&[Self]> {
+            <[Self]>::ref_from_bytes(bytes).ok()
+        }
+
+        fn bytes(values: &[Self]) -> Option<&[u8]> {
+            Some(values.as_bytes())
+        }
+    };
 }
 
 macro_rules! element_types {
-    ($($variant:ident($rust:ty) = $name:literal,)*) => {
+    ($($variant:ident($rust:tt) = $name:literal,)*) => {
         /// The type of a tensor's values.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum ElementType { $($variant,)* }
@@ -70,7 +112,7 @@ macro_rules! element_types {
 
         /// The values of a tensor in row-major order.
         #[derive(Debug, Clone, PartialEq)]
-        pub(crate) enum Data { $($variant(Vec<$rust>),)* }
+        pub(crate) enum Data { $($variant(Values<$rust>),)* }
 
         impl Data {
             /// The type of the values.
@@ -82,7 +124,7 @@ macro_rules! element_types {
         $(impl Element for $rust {
             const TYPE: ElementType = ElementType::$variant;
 
-            fn pack(values: Vec<Self>) -> Data {
+            fn wrap(values: Values<Self>) -> Data {
                 Data::$variant(values)
             }
 
@@ -92,6 +134,8 @@ macro_rules! element_types {
                     _ => None,
                 }
             }
+
+            view!($rust);
         })*
     };
 }
@@ -172,9 +216,9 @@ impl Data {
 
     /// Adds values of the same type at the end; false if they are of another one.
     pub(crate) fn append(&mut self, other: &Self) -> bool {
-        fn append<T: Element>(values: &mut Vec<T>, other: &Data) -> bool {
+        fn append<T: Element>(values: &mut Values<T>, other: &Data) -> bool {
             let other = T::unpack(other);
-            values.extend_from_slice(other.unwrap_or_default());
+            values.to_mut().extend_from_slice(other.unwrap_or_default());
             other.is_some()
         }
         each_type!(self, values => append(values, other))

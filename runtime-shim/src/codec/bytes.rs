@@ -1,8 +1,12 @@
 //! Values as bytes: those of fixed size one after the other, texts with their length before them.
 
+use bytes::Bytes;
 use half::{bf16, f16};
 
-use crate::tensor::{Data, Element, ElementType};
+use crate::tensor::{Data, Element, ElementType, Values, each_type};
+
+/// Bytes before each text, which hold its length.
+const TEXT_HEAD: usize = 4;
 
 /// Which byte of a number comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,16 +17,25 @@ pub(crate) enum Order {
     Big,
 }
 
+impl Order {
+    /// That of the numbers that this machine computes with.
+    const OF_MACHINE: Self = if cfg!(target_endian = "little") {
+        Self::Little
+    } else {
+        Self::Big
+    };
+}
+
 /// What has the same number of bytes for each value.
 trait Fixed: Element {
-    fn read(bytes: &[u8], order: Order) -> Option<Vec<Self>>;
+    fn read(bytes: &[u8], order: Order) -> Option<Values<Self>>;
     fn write(values: &[Self], out: &mut Vec<u8>);
 }
 
 macro_rules! fixed {
     ($($rust:ty),*) => {$(
         impl Fixed for $rust {
-            fn read(bytes: &[u8], order: Order) -> Option<Vec<Self>> {
+            fn read(bytes: &[u8], order: Order) -> Option<Values<Self>> {
                 let (values, rest) = bytes.as_chunks();
                 let values = values.iter();
                 // Compiled to one copy where the order is the machine's.
@@ -47,7 +60,7 @@ macro_rules! fixed {
 fixed!(i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64);
 
 impl Fixed for bool {
-    fn read(bytes: &[u8], _: Order) -> Option<Vec<Self>> {
+    fn read(bytes: &[u8], _: Order) -> Option<Values<Self>> {
         Some(bytes.iter().map(|byte| *byte != 0).collect())
     }
 
@@ -56,10 +69,16 @@ impl Fixed for bool {
     }
 }
 
-/// Values of a type of fixed size; none if a value ends in its middle or the type has no size.
-pub(crate) fn read(element: ElementType, bytes: &[u8], order: Order) -> Option<Data> {
-    fn all<T: Fixed>(bytes: &[u8], order: Order) -> Option<Data> {
-        T::read(bytes, order).map(T::pack)
+/// Values of a type of fixed size; none if a value ends in its middle or the type has no size. They
+/// stay where they are if they lie there as the machine has them.
+pub(crate) fn read(element: ElementType, bytes: &Bytes, order: Order) -> Option<Data> {
+    fn all<T: Fixed>(bytes: &Bytes, order: Order) -> Option<Data> {
+        let shared = if order == Order::OF_MACHINE {
+            Values::shared(bytes.clone())
+        } else {
+            None
+        };
+        shared.or_else(|| T::read(bytes, order)).map(T::wrap)
     }
     match element {
         ElementType::Bool => all::<bool>(bytes, order),
@@ -99,6 +118,14 @@ pub(crate) fn write(data: &Data, out: &mut Vec<u8>) {
     }
 }
 
+/// How many bytes [`write()`] writes.
+pub(crate) fn length(data: &Data) -> usize {
+    match data {
+        Data::String(values) => values.iter().map(|value| TEXT_HEAD + value.len()).sum(),
+        data => each_type!(data, values => size_of_val(&**values)),
+    }
+}
+
 fn write_texts(values: &[String], out: &mut Vec<u8>) {
     for value in values {
         // Answers are limited to far less.
@@ -135,32 +162,50 @@ mod tests {
         let mut out = vec![9];
         write(data, &mut out);
         assert_eq!(out[1..], *bytes);
+        assert_eq!(length(data), bytes.len());
         let read = match data {
-            Data::String(_) => read_texts(bytes).map(Data::String),
-            data => read(data.element(), bytes, Order::Little),
+            Data::String(_) => read_texts(bytes).map(Into::into).map(Data::String),
+            data => read(
+                data.element(),
+                &Bytes::copy_from_slice(bytes),
+                Order::Little,
+            ),
         };
         assert_eq!(read.as_ref(), Some(data));
     }
 
     #[test]
     fn values_become_bytes_and_come_back() {
-        check(&Data::Bool(vec![true, false]), &[1, 0]);
-        check(&Data::Int8(vec![-1]), &[255]);
-        check(&Data::Uint16(vec![1, 0x203]), &[1, 0, 3, 2]);
-        check(&Data::Float16(vec![f16::ONE]), &[0, 0x3c]);
+        check(&Data::Bool(vec![true, false].into()), &[1, 0]);
+        check(&Data::Int8(vec![-1].into()), &[255]);
+        check(&Data::Uint16(vec![1, 0x203].into()), &[1, 0, 3, 2]);
+        check(&Data::Float16(vec![f16::ONE].into()), &[0, 0x3c]);
         check(
-            &Data::Float32(vec![1.0, -2.0]),
+            &Data::Float32(vec![1.0, -2.0].into()),
             &[0, 0, 128, 63, 0, 0, 0, 192],
         );
-        check(&Data::Float64(vec![]), &[]);
+        check(&Data::Float64(vec![].into()), &[]);
         let texts = vec!["é".to_owned(), String::new()];
-        check(&Data::String(texts), &[2, 0, 0, 0, 0xc3, 0xa9, 0, 0, 0, 0]);
+        check(
+            &Data::String(texts.into()),
+            &[2, 0, 0, 0, 0xc3, 0xa9, 0, 0, 0, 0],
+        );
     }
 
     #[test]
     fn bytes_that_are_no_values_are_refused() {
-        assert_eq!(read(ElementType::Float32, &[0; 5], Order::Little), None);
-        assert_eq!(read(ElementType::String, &[], Order::Little), None);
+        assert_eq!(
+            read(
+                ElementType::Float32,
+                &Bytes::from_static(&[0; 5]),
+                Order::Little
+            ),
+            None
+        );
+        assert_eq!(
+            read(ElementType::String, &Bytes::new(), Order::Little),
+            None
+        );
         for texts in [
             &[1, 0, 0][..],
             &[2, 0, 0, 0, 65],
@@ -173,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_other_order_of_bytes_is_read_too() {
-        let read = read(ElementType::Int16, &[1, 2], Order::Big);
-        assert_eq!(read, Some(Data::Int16(vec![0x102])));
+        let read = read(ElementType::Int16, &Bytes::from_static(&[1, 2]), Order::Big);
+        assert_eq!(read, Some(Data::Int16(vec![0x102].into())));
     }
 }

@@ -195,9 +195,9 @@ mod tests {
         assert_eq!(stacked[0].shape, [4, 2]);
         assert_eq!(
             stacked[0].data,
-            Data::Int64(vec![0, 1, 20, 21, 22, 23, 24, 25])
+            Data::Int64(vec![0, 1, 20, 21, 22, 23, 24, 25].into())
         );
-        assert_eq!(stacked[1].data, Data::Int64(vec![10, 30, 31, 32]));
+        assert_eq!(stacked[1].data, Data::Int64(vec![10, 30, 31, 32].into()));
         let values: Vec<_> = stacked.into_iter().map(Value::Tensor).collect();
         let parts = split(&values, &requests).expect("there are rows");
         for (part, request) in parts.into_iter().zip(requests) {
@@ -210,7 +210,7 @@ mod tests {
     fn other_sizes_and_types_are_not_stacked() {
         let texts = Tensor {
             shape: vec![1, 2],
-            data: Data::String(vec![String::new(); 2]),
+            data: Data::String(vec![String::new(); 2].into()),
         };
         for other in [tensor(&[1, 3], 0), tensor(&[2], 0), tensor(&[], 0), texts] {
             let requests = [request(vec![tensor(&[1, 2], 0)]), request(vec![other])];
@@ -227,8 +227,8 @@ mod tests {
     fn answers_without_a_row_for_each_row_are_not_split() {
         let requests = [1, 2].map(|first| request(vec![tensor(&[1, 2], first)]));
         let map = || Value::Map {
-            keys: Data::Int64(vec![1]),
-            values: Data::Float32(vec![0.5]),
+            keys: Data::Int64(vec![1].into()),
+            values: Data::Float32(vec![0.5].into()),
         };
         let good = Value::Tensor(tensor(&[2], 0));
         let maps = |count| Value::Sequence((0..count).map(|_| map()).collect());

@@ -36,8 +36,8 @@ mod tests {
 
     fn row(keys: &[i64], values: &[f32]) -> Value {
         Value::Map {
-            keys: Data::Int64(keys.to_vec()),
-            values: Data::Float32(values.to_vec()),
+            keys: Data::Int64(keys.to_vec().into()),
+            values: Data::Float32(values.to_vec().into()),
         }
     }
 
@@ -46,7 +46,7 @@ mod tests {
         let rows = Value::Sequence(vec![row(&[0, 1], &[0.5, 0.25]), row(&[0, 1], &[1.0, 2.0])]);
         let table = of(&rows).expect("a table");
         assert_eq!(table.shape, [2, 2]);
-        assert_eq!(table.data, Data::Float32(vec![0.5, 0.25, 1.0, 2.0]));
+        assert_eq!(table.data, Data::Float32(vec![0.5, 0.25, 1.0, 2.0].into()));
     }
 
     #[test]

@@ -1,27 +1,33 @@
 //! ONNX Runtime, loaded from the library that lies in the package.
 
 use std::error::Error as _;
+use std::marker::PhantomData;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use half::{bf16, f16};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::value::{
-    DynMapValueType, DynSequenceValueType, DynValue, DynValueTypeMarker,
-    PrimitiveTensorElementType, Tensor as OrtTensor, TensorElementType, ValueType,
+    DynMapValueType, DynSequenceValueType, DynValue, DynValueRef, DynValueTypeMarker,
+    PrimitiveTensorElementType, Tensor as OrtTensor, TensorElementType, TensorRef, ValueType,
 };
 use ort::{ErrorCode, LoadDynamicError};
 
 use super::{Dim, Engine, EngineError, Input, InputKind, Signature};
 use crate::log::{self, Level};
-use crate::tensor::{Data, Element, ElementType, Tensor, Value};
+use crate::tensor::{Data, Element, ElementType, Tensor, Value, Values};
 use crate::trace::{self, Phase};
 
 mod shared;
 
 use shared::SharedSession;
+
+/// Outputs of fewer bytes are copied sooner than kept.
+const WORTH_KEEPING: usize = 16 << 10;
 
 /// A session of ONNX Runtime.
 pub(crate) struct OnnxRuntime {
@@ -59,16 +65,15 @@ impl Engine for OnnxRuntime {
     }
 
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Value>, EngineError> {
-        let inputs = inputs
-            .into_iter()
-            .map(to_ort)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(run_error)?;
-        let outputs = self.session.run(&inputs).map_err(run_error)?;
+        let inputs = Arc::new(inputs);
+        let given = inputs.iter().map(Given::new);
+        let given = given.collect::<Result<Vec<_>, _>>().map_err(run_error)?;
+        let given: Vec<&DynValue> = given.iter().map(Deref::deref).collect();
+        let outputs = self.session.run(&given).map_err(run_error)?;
         let names = self.signature.outputs.iter();
         names
             .zip(outputs)
-            .map(|(name, value)| from_ort(name, value))
+            .map(|(name, value)| from_ort(name, value, &inputs))
             .collect()
     }
 }
@@ -205,37 +210,56 @@ fn describe(of: &ValueType) -> String {
     }
 }
 
-fn to_ort(tensor: Tensor) -> ort::Result<DynValue> {
-    fn plain<T>(shape: Vec<usize>, values: Vec<T>) -> ort::Result<DynValue>
-    where
-        T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
-    {
-        OrtTensor::from_array((shape, values)).map(OrtTensor::into_dyn)
-    }
-    let shape = tensor.shape;
-    match tensor.data {
-        Data::Bool(values) => plain(shape, values),
-        Data::Int8(values) => plain(shape, values),
-        Data::Int16(values) => plain(shape, values),
-        Data::Int32(values) => plain(shape, values),
-        Data::Int64(values) => plain(shape, values),
-        Data::Uint8(values) => plain(shape, values),
-        Data::Uint16(values) => plain(shape, values),
-        Data::Uint32(values) => plain(shape, values),
-        Data::Uint64(values) => plain(shape, values),
-        Data::Float16(values) => plain(shape, values),
-        Data::Bfloat16(values) => plain(shape, values),
-        Data::Float32(values) => plain(shape, values),
-        Data::Float64(values) => plain(shape, values),
-        Data::String(values) => {
-            OrtTensor::from_string_array((shape, values.as_slice())).map(OrtTensor::into_dyn)
+/// A tensor as ONNX Runtime has them: numbers stay where they are.
+enum Given<'a> {
+    Numbers(DynValueRef<'a>),
+    Texts(DynValue),
+}
+
+impl<'a> Given<'a> {
+    fn new(tensor: &'a Tensor) -> ort::Result<Self> {
+        fn view<'a, T>(shape: &[usize], values: &'a [T]) -> ort::Result<Given<'a>>
+        where
+            T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static,
+        {
+            TensorRef::from_array_view((shape.to_vec(), values))
+                .map(|view| Given::Numbers(view.into_dyn()))
+        }
+        let shape = tensor.shape.as_slice();
+        match &tensor.data {
+            Data::Bool(values) => view(shape, values),
+            Data::Int8(values) => view(shape, values),
+            Data::Int16(values) => view(shape, values),
+            Data::Int32(values) => view(shape, values),
+            Data::Int64(values) => view(shape, values),
+            Data::Uint8(values) => view(shape, values),
+            Data::Uint16(values) => view(shape, values),
+            Data::Uint32(values) => view(shape, values),
+            Data::Uint64(values) => view(shape, values),
+            Data::Float16(values) => view(shape, values),
+            Data::Bfloat16(values) => view(shape, values),
+            Data::Float32(values) => view(shape, values),
+            Data::Float64(values) => view(shape, values),
+            Data::String(values) => OrtTensor::from_string_array((shape, &**values))
+                .map(|copy| Given::Texts(copy.into_dyn())),
         }
     }
 }
 
-fn from_ort(name: &str, value: DynValue) -> Result<Value, EngineError> {
+impl Deref for Given<'_> {
+    type Target = DynValue;
+
+    fn deref(&self) -> &DynValue {
+        match self {
+            Given::Numbers(value) => value,
+            Given::Texts(value) => value,
+        }
+    }
+}
+
+fn from_ort(name: &str, value: DynValue, inputs: &Arc<Vec<Tensor>>) -> Result<Value, EngineError> {
     match value.dtype().clone() {
-        ValueType::Tensor { ty, .. } => from_tensor(name, &value, ty).map(Value::Tensor),
+        ValueType::Tensor { ty, .. } => from_tensor(name, value, ty, inputs).map(Value::Tensor),
         ValueType::Sequence(_) => {
             let sequence = value
                 .downcast::<DynSequenceValueType>()
@@ -243,7 +267,7 @@ fn from_ort(name: &str, value: DynValue) -> Result<Value, EngineError> {
             let items = sequence
                 .try_extract_sequence::<DynValueTypeMarker>()
                 .map_err(run_error)?;
-            let items = items.into_iter().map(|item| from_ort(name, item));
+            let items = items.into_iter().map(|item| from_ort(name, item, inputs));
             Ok(Value::Sequence(items.collect::<Result<_, _>>()?))
         }
         ValueType::Map { key, value: of } => from_map(name, value, key, of),
@@ -253,34 +277,66 @@ fn from_ort(name: &str, value: DynValue) -> Result<Value, EngineError> {
 
 fn from_tensor(
     name: &str,
-    value: &DynValue,
+    value: DynValue,
     element: TensorElementType,
+    inputs: &Arc<Vec<Tensor>>,
 ) -> Result<Tensor, EngineError> {
     match element {
-        TensorElementType::Bool => primitive::<bool>(value),
-        TensorElementType::Int8 => primitive::<i8>(value),
-        TensorElementType::Int16 => primitive::<i16>(value),
-        TensorElementType::Int32 => primitive::<i32>(value),
-        TensorElementType::Int64 => primitive::<i64>(value),
-        TensorElementType::Uint8 => primitive::<u8>(value),
-        TensorElementType::Uint16 => primitive::<u16>(value),
-        TensorElementType::Uint32 => primitive::<u32>(value),
-        TensorElementType::Uint64 => primitive::<u64>(value),
-        TensorElementType::Float16 => primitive::<f16>(value),
-        TensorElementType::Bfloat16 => primitive::<bf16>(value),
-        TensorElementType::Float32 => primitive::<f32>(value),
-        TensorElementType::Float64 => primitive::<f64>(value),
+        TensorElementType::Bool => primitive::<bool>(value, inputs),
+        TensorElementType::Int8 => primitive::<i8>(value, inputs),
+        TensorElementType::Int16 => primitive::<i16>(value, inputs),
+        TensorElementType::Int32 => primitive::<i32>(value, inputs),
+        TensorElementType::Int64 => primitive::<i64>(value, inputs),
+        TensorElementType::Uint8 => primitive::<u8>(value, inputs),
+        TensorElementType::Uint16 => primitive::<u16>(value, inputs),
+        TensorElementType::Uint32 => primitive::<u32>(value, inputs),
+        TensorElementType::Uint64 => primitive::<u64>(value, inputs),
+        TensorElementType::Float16 => primitive::<f16>(value, inputs),
+        TensorElementType::Bfloat16 => primitive::<bf16>(value, inputs),
+        TensorElementType::Float32 => primitive::<f32>(value, inputs),
+        TensorElementType::Float64 => primitive::<f64>(value, inputs),
         TensorElementType::String => value
             .try_extract_strings()
-            .map(|(shape, values)| tensor(shape, Data::String(values))),
+            .map(|(shape, values)| tensor(shape, String::pack(values))),
         other => return Err(unsupported(name, &format!("{other:?}").to_lowercase())),
     }
     .map_err(run_error)
 }
 
-fn primitive<T: PrimitiveTensorElementType + Element>(value: &DynValue) -> ort::Result<Tensor> {
+fn primitive<T>(value: DynValue, inputs: &Arc<Vec<Tensor>>) -> ort::Result<Tensor>
+where
+    T: PrimitiveTensorElementType + Element + Send + 'static,
+{
     let (shape, values) = value.try_extract_tensor::<T>()?;
-    Ok(tensor(shape, T::pack(values.to_vec())))
+    if size_of_val(values) < WORTH_KEEPING || T::bytes(values).is_none() {
+        return Ok(tensor(shape, T::pack(values.to_vec())));
+    }
+    let shape = shape.clone();
+    let kept = Kept::<T> {
+        value,
+        _inputs: Arc::clone(inputs),
+        of: PhantomData,
+    };
+    let values = Values::shared(Bytes::from_owner(kept));
+    let values: Values<T> = values.ok_or_else(|| ort::Error::new("an output is not aligned"))?;
+    Ok(tensor(&shape, T::wrap(values)))
+}
+
+/// An output that stays where ONNX Runtime has put it.
+struct Kept<T> {
+    value: DynValue,
+    /// An output that is an input, too, lies where that lies.
+    _inputs: Arc<Vec<Tensor>>,
+    of: PhantomData<T>,
+}
+
+impl<T: PrimitiveTensorElementType + Element> AsRef<[u8]> for Kept<T> {
+    fn as_ref(&self) -> &[u8] {
+        let values = self.value.try_extract_tensor::<T>().ok();
+        values
+            .and_then(|(_, values)| T::bytes(values))
+            .unwrap_or_default()
+    }
 }
 
 fn tensor(shape: &ort::value::Shape, data: Data) -> Tensor {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use mlfn_shim_contract::{CONFIG_FORMAT, InputConfig, OutputConfig, ShimConfig};
 use serde::de::IgnoredAny;
 
@@ -34,22 +35,23 @@ pub fn request(bytes: &[u8]) {
     });
     let handler = handler(*model);
     let timings = &mut Timings::default();
+    let all = Bytes::copy_from_slice(body);
     match form {
         b'j' => check_json(handler.handle(body, timings)),
-        b'o' => check_json(handler.infer(body, None, timings).map(|found| found.body)),
+        b'o' => check_json(handler.infer(&all, None, timings).map(|found| found.body)),
         b'b' => {
-            let Some((length, body)) = body.split_first() else {
+            let Some(length) = body.first() else {
                 return;
             };
-            let found = handler.infer(body, Some(usize::from(*length)), timings);
+            let found = handler.infer(&all.slice(1..), Some(usize::from(*length)), timings);
             let json = found.map(|mut found| {
                 found.body.truncate(found.json_length.unwrap_or(usize::MAX));
                 found.body
             });
             check_json(json);
         }
-        b'n' => check(handler.predict_in(body, Form::Npy, Form::Json, timings)),
-        b'z' => check(handler.predict_in(body, Form::Npz, Form::Npz, timings)),
+        b'n' => check(handler.predict_in(&all, Form::Npy, Form::Json, timings)),
+        b'z' => check(handler.predict_in(&all, Form::Npz, Form::Npz, timings)),
         b'l' => check_reply(Way::Lambda, &handler, body),
         b'a' => check_reply(Way::Azure, &handler, body),
         b'g' => check_reply(Way::Google, &handler, body),
@@ -99,9 +101,9 @@ fn handler(model: u8) -> Handler {
         model: String::new(),
         model_sha256: "00".to_owned(),
         library: String::new(),
+        library_in_layer: false,
         inputs: names,
         output: OutputConfig::default(),
-        library_in_layer: false,
         example: None,
         max_request: 1 << 16,
         max_response: 1 << 20,

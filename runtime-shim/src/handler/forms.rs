@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::{Handler, Timings};
 use crate::codec::content::{Content, Form};
 use crate::codec::failure::Failure;
@@ -13,7 +15,7 @@ impl Handler {
     /// is wanted.
     pub(crate) fn predict_in(
         &self,
-        body: &[u8],
+        body: &Bytes,
         form: Form,
         wanted: Form,
         timings: &mut Timings,
@@ -29,7 +31,7 @@ impl Handler {
         self.limit_content(content?)
     }
 
-    fn read_in(&self, body: &[u8], form: Form, timings: &mut Timings) -> Result<Request, Failure> {
+    fn read_in(&self, body: &Bytes, form: Form, timings: &mut Timings) -> Result<Request, Failure> {
         let (signature, limit) = (self.engine.signature(), self.config.max_request);
         let start = Instant::now();
         let request = match form {
@@ -44,7 +46,7 @@ impl Handler {
     /// Answers one request of the Open Inference Protocol. `json_length` is how much of it is JSON.
     pub(crate) fn infer(
         &self,
-        body: &[u8],
+        body: &Bytes,
         json_length: Option<usize>,
         timings: &mut Timings,
     ) -> Result<Content, Failure> {

@@ -186,14 +186,14 @@ fn check(handler: &Handler, request: &str, expected: &str) {
 fn floats(shape: &[usize], values: &[f32]) -> Value {
     Value::Tensor(Tensor {
         shape: shape.to_vec(),
-        data: Data::Float32(values.to_vec()),
+        data: Data::Float32(values.to_vec().into()),
     })
 }
 
 fn map(keys: Data, values: &[f32]) -> Value {
     Value::Map {
         keys,
-        values: Data::Float32(values.to_vec()),
+        values: Data::Float32(values.to_vec().into()),
     }
 }
 
@@ -213,9 +213,9 @@ fn labels(labels: &[&str], probability: Option<&str>) -> OutputConfig {
 fn zipmap() -> Vec<(&'static str, Value)> {
     let label = Value::Tensor(Tensor {
         shape: vec![2],
-        data: Data::Int64(vec![5, 3]),
+        data: Data::Int64(vec![5, 3].into()),
     });
-    let keys = || Data::Int64(vec![3, 5]);
+    let keys = || Data::Int64(vec![3, 5].into());
     let maps = vec![map(keys(), &[0.25, 0.75]), map(keys(), &[1.0, 0.0])];
     vec![("label", label), ("probabilities", Value::Sequence(maps))]
 }
@@ -253,7 +253,7 @@ fn a_classifier_answers_its_own_classes_or_the_labels_of_the_manifest() {
 #[test]
 fn lists_and_dictionaries_become_plain_json() {
     let one = r#"{"features": 1}"#;
-    let texts = Data::String(vec!["a".to_owned(), "b\"".to_owned()]);
+    let texts = Data::String(vec!["a".to_owned(), "b\"".to_owned()].into());
     check(
         &answering(vec![("y", map(texts, &[1.0, 2.0]))], labels(&[], None)),
         one,

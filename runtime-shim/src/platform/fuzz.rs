@@ -1,5 +1,6 @@
 //! What the platforms make of bytes that nobody would send.
 
+use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::aws::objects::{Content, Object};
@@ -41,9 +42,12 @@ pub(crate) fn answer(way: Way, handler: &Handler, body: &[u8]) -> Reply {
             let mut headers = HeaderMap::new();
             let kind = HeaderValue::from_static("application/cloudevents+json");
             headers.insert(CONTENT_TYPE, kind);
-            http::event(handler, timings, &headers, body)
+            http::event(handler, timings, &headers, &Bytes::copy_from_slice(body))
         }
-        Way::Packed | Way::Bytes => web::answer(handler, timings, Target::Predict, &web, body),
+        Way::Packed | Way::Bytes => {
+            let body = Bytes::copy_from_slice(body);
+            web::answer(handler, timings, Target::Predict, &web, &body)
+        }
     }
 }
 

@@ -142,7 +142,7 @@ pub(super) fn event(
     handler: &Handler,
     timings: &mut Timings,
     headers: &HeaderMap,
-    body: &[u8],
+    body: &Bytes,
 ) -> Reply {
     let header = |name: &str| header(headers, name);
     let is_event = ["ce-type", "x-cloudscheduler"]
@@ -154,7 +154,7 @@ pub(super) fn event(
     }
     match unwrap_push(handler, Cow::Borrowed(body)) {
         Ok(Cow::Owned(data)) => reply(handler, handler.handle(&data, timings)),
-        Ok(Cow::Borrowed(body)) => web::answer(handler, timings, Target::Predict, &header, body),
+        Ok(Cow::Borrowed(_)) => web::answer(handler, timings, Target::Predict, &header, body),
         Err(failure) => reply(handler, Err(failure)),
     }
 }

@@ -417,7 +417,10 @@ fn http_reply(handler: &Handler, timings: &mut Timings, event: &HttpEvent<'_>) -
     let reply = match target {
         Err(refusal) => not_there(path, &refusal),
         Ok(target) => match event.body() {
-            Ok(body) => web::answer(handler, timings, target, &|name| event.header(name), &body),
+            Ok(body) => {
+                let body = Bytes::from(body.into_owned());
+                web::answer(handler, timings, target, &|name| event.header(name), &body)
+            }
             Err(failure) => web::refused(target, failure, Some(handler)),
         },
     };

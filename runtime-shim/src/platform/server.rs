@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, StatusCode};
@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::awake::Awake;
+use super::pace::Connection;
 use super::{Reply, web};
 use crate::codec::failure::{Code, Failure};
 use crate::log::{self, Level};
@@ -62,6 +63,9 @@ impl Limits {
         }
     }
 }
+
+/// Of the numbers of tensors, in bytes: no engine asks for more.
+const ALIGNMENT: usize = 64;
 
 /// An answer with JSON.
 pub(crate) fn json(status: u16, body: Vec<u8>) -> Response {
@@ -185,6 +189,7 @@ async fn connection<R, F>(
     let _ = stream.set_nodelay(true);
     let head = limits.head;
     let awake = Awake::new();
+    let _open = Connection::open();
     let service = service_fn(move |request| {
         let (limits, requests, respond) = (limits.clone(), Arc::clone(&requests), respond.clone());
         async move {
@@ -228,7 +233,7 @@ where
     } else {
         requests.acquire().await.ok()
     };
-    let body = read(body, limits).await;
+    let body = read(body, limits, lead(&head.headers)).await;
     let is_unread = body.is_err();
     let mut response = respond(Request::from_parts(head, body)).await;
     if is_unread {
@@ -238,7 +243,14 @@ where
     response
 }
 
-async fn read(body: Incoming, limits: &Limits) -> Result<Bytes, Failure> {
+/// How many bytes of a body stand before those of a tensor.
+fn lead(headers: &HeaderMap) -> usize {
+    let length = headers.get(web::JSON_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    length.unwrap_or(0)
+}
+
+async fn read(body: Incoming, limits: &Limits, lead: usize) -> Result<Bytes, Failure> {
     let size = body.size_hint().lower();
     if size > limits.bytes {
         discard(body, limits);
@@ -248,17 +260,23 @@ async fn read(body: Incoming, limits: &Limits) -> Result<Bytes, Failure> {
         let message = "the body of the request did not arrive in time";
         Failure::new(Code::SlowRequest, message)
     };
-    match timeout(limits.body, collect(body, limits)).await {
+    match timeout(limits.body, collect(body, limits, lead)).await {
         Ok(result) => result.map_err(|broken| broken.unwrap_or_else(slow)),
         Err(_) => Err(slow()),
     }
 }
 
-/// The whole body; no failure means that the connection broke.
-async fn collect(mut body: Incoming, limits: &Limits) -> Result<Bytes, Option<Failure>> {
+/// The whole body; no failure means that the connection broke. What follows the first `lead` bytes
+/// is where a processor likes numbers to be.
+async fn collect(
+    mut body: Incoming,
+    limits: &Limits,
+    lead: usize,
+) -> Result<Bytes, Option<Failure>> {
     // What is announced is within the bounds.
     let size = usize::try_from(body.size_hint().lower()).unwrap_or(0);
     let mut bytes = BytesMut::new();
+    let mut padding = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| None)?;
         let data = frame.into_data().unwrap_or_default();
@@ -267,15 +285,17 @@ async fn collect(mut body: Incoming, limits: &Limits) -> Result<Bytes, Option<Fa
             if data.len() == size && body.is_end_stream() {
                 return Ok(data);
             }
-            bytes.reserve(size);
+            bytes.reserve(size + ALIGNMENT);
+            padding = bytes.as_ptr().addr().wrapping_add(lead).wrapping_neg() % ALIGNMENT;
+            bytes.resize(padding, 0);
         }
-        if (bytes.len() + data.len()) as u64 > limits.bytes {
+        if (bytes.len() - padding + data.len()) as u64 > limits.bytes {
             discard(body, limits);
             return Err(Some(too_large(limits, None)));
         }
         bytes.extend_from_slice(&data);
     }
-    Ok(bytes.freeze())
+    Ok(bytes.freeze().slice(padding..))
 }
 
 /// Reads on for a while without keeping anything: a client that is still sending when the
@@ -328,16 +348,22 @@ mod tests {
     /// A server that answers the size of the body, asked with these bytes on one connection that
     /// stays open: everything that it says before it closes the connection.
     async fn ask(request: &str) -> String {
+        let size = |body: &Bytes| body.len();
+        ask_about(limits(), request, size).await
+    }
+
+    /// The same with other bounds, and a server that answers something else of the body.
+    async fn ask_about(limits: Limits, request: &str, what: fn(&Bytes) -> usize) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("has an address");
         let (stop, shutdown) = Shutdown::by_hand();
-        let answer = |request: Request| async move {
+        let answer = move |request: Request| async move {
             match request.body() {
-                Ok(body) => json(200, body.len().to_string().into_bytes()),
+                Ok(body) => json(200, what(body).to_string().into_bytes()),
                 Err(failure) => unread("/", failure),
             }
         };
-        let server = tokio::spawn(serve(listener, limits(), shutdown, answer));
+        let server = tokio::spawn(serve(listener, limits, shutdown, answer));
         let mut client = TcpStream::connect(address).await.expect("connects");
         client.write_all(request.as_bytes()).await.expect("writes");
         let mut said = String::new();
@@ -382,6 +408,27 @@ mod tests {
         let head = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
         let said = ask(&format!("{head}{chunk}{chunk}")).await;
         check(&said, "HTTP/1.1 413 Payload Too Large", "at most 10");
+    }
+
+    #[tokio::test]
+    async fn what_follows_the_json_lies_where_numbers_lie() {
+        let bounds = Limits {
+            bytes: 1 << 20,
+            ..limits()
+        };
+        // Larger than what comes in one piece.
+        let body = "1".repeat(300_000);
+        for lead in 0..3 {
+            let request = format!(
+                "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\
+                 inference-header-content-length: {}\r\n\r\n{body}",
+                200 + lead
+            );
+            let place = |body: &Bytes| body.as_ptr().addr() % ALIGNMENT;
+            let said = ask_about(bounds.clone(), &request, place).await;
+            let expected = (ALIGNMENT - (200 + lead) % ALIGNMENT) % ALIGNMENT;
+            check(&said, "HTTP/1.1 200 OK", &format!("\r\n\r\n{expected}"));
+        }
     }
 
     #[tokio::test]

@@ -231,6 +231,9 @@ def main():
     for name, kind in TYPES.items():
         identity(f"identity_{name}", kind, ["N", "M"])
     identity("scalar", TensorProto.FLOAT, [])
+    # Its output is its input, not a copy.
+    same = tensor("x", TensorProto.FLOAT, ["N", "M"])
+    save("same", [], [same], [same])
     identity("rank4", TensorProto.FLOAT, ["N", 1, 2, 2])
     for name in ["floats", "int64", "names", "string"]:
         of_requests(name)

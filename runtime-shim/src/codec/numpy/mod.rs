@@ -4,6 +4,8 @@
 //! - `npy`: one array
 //! - `npz`: many, in a zip archive
 
+use bytes::Bytes;
+
 use super::content::{Content, Form};
 use super::failure::{Code, Failure, list};
 use super::names::{FEATURES, Names};
@@ -26,7 +28,7 @@ const UNNAMED: &str = "arr_0";
 
 /// Reads one array, the only input of a model.
 pub(crate) fn read_one(
-    body: &[u8],
+    body: &Bytes,
     signature: &Signature,
     names: &Names,
 ) -> Result<Request, Failure> {

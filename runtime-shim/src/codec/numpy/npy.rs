@@ -1,5 +1,7 @@
 //! One array: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
+use ::bytes::Bytes;
+
 use super::NPY_MAGIC;
 use crate::codec::bytes::{self, Order};
 use crate::codec::failure::{Code, Failure, shortened};
@@ -18,7 +20,7 @@ struct Header<'a> {
 }
 
 /// Reads an array. `name` is for messages.
-pub(super) fn read(file: &[u8], name: &str) -> Result<Tensor, Failure> {
+pub(super) fn read(file: &Bytes, name: &str) -> Result<Tensor, Failure> {
     let wrong = |what: &str| {
         let message = format!("`{name}` is not an array as `numpy.save` writes it: {what}");
         Failure::new(Code::NotAnArray, message)
@@ -27,7 +29,7 @@ pub(super) fn read(file: &[u8], name: &str) -> Result<Tensor, Failure> {
     let header = Header::read(header).ok_or_else(|| wrong("its header has another form"))?;
     let count = count(&header.shape);
     let count = count.ok_or_else(|| wrong("it has more values than there can be"))?;
-    let values = values(header.descr, data).ok_or_else(|| {
+    let values = values(header.descr, &file.slice_ref(data)).ok_or_else(|| {
         let descr = shortened(header.descr);
         wrong(&format!(
             "values of the type `{descr}` cannot be read or end too early"
@@ -95,7 +97,7 @@ impl<'a> Header<'a> {
     }
 }
 
-fn values(descr: &str, data: &[u8]) -> Option<Data> {
+fn values(descr: &str, data: &Bytes) -> Option<Data> {
     let order = match descr.as_bytes().first()? {
         b'>' => Order::Big,
         b'<' | b'|' | b'=' => Order::Little,
@@ -124,7 +126,7 @@ fn values(descr: &str, data: &[u8]) -> Option<Data> {
 }
 
 /// Texts of characters of 4 bytes, filled up with zeros.
-fn unicode(data: &[u8], size: usize, order: Order) -> Option<Data> {
+fn unicode(data: &Bytes, size: usize, order: Order) -> Option<Data> {
     let Data::Uint32(codes) = bytes::read(ElementType::Uint32, data, order)? else {
         return None;
     };
@@ -219,7 +221,7 @@ fn descr(data: &Data) -> (String, Vec<u8>) {
             let longest = values.iter().map(|text| text.chars().count()).max();
             // NumPy has no texts of no size.
             let longest = longest.unwrap_or(0).max(1);
-            for text in values {
+            for text in values.iter() {
                 let codes = text.chars().map(u32::from).chain(std::iter::repeat(0));
                 out.extend(codes.take(longest).flat_map(u32::to_le_bytes));
             }

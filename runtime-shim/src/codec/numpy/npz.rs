@@ -33,7 +33,7 @@ pub(super) fn read(file: &[u8], limit: u64) -> Result<Vec<Named>, Failure> {
             let message = format!("the archive has more than {limit} bytes unpacked");
             Failure::new(Code::RequestTooLarge, message)
         })?;
-        let array = npy::read(&bytes, &shortened(&name))?;
+        let array = npy::read(&bytes.into(), &shortened(&name))?;
         arrays.push((name, array));
     }
     Ok(arrays)

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use ::bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -11,7 +12,7 @@ use crate::codec::expected::{inputs_text, shape_text};
 use crate::codec::failure::{Code, Failure, did_you_mean, json_problem, list, shortened};
 use crate::codec::request::{agree, refuse_unsupported, values};
 use crate::engine::{InputKind, Signature};
-use crate::tensor::{Data, ElementType, Tensor, count};
+use crate::tensor::{Data, Element as _, ElementType, Tensor, count};
 
 /// A request that the model can be run on.
 #[derive(Debug, PartialEq)]
@@ -81,27 +82,28 @@ struct OutputParameters {
 /// Reads a request, of which `json_length` bytes are JSON and the others those of tensors; without
 /// it, all is JSON.
 pub(crate) fn read(
-    body: &[u8],
+    body: &Bytes,
     json_length: Option<usize>,
     signature: &Signature,
 ) -> Result<Inference, Failure> {
     refuse_unsupported(signature)?;
     let (json, binary) = match json_length {
-        None => (body, &[][..]),
-        Some(length) => body.split_at_checked(length).ok_or_else(|| {
+        None => (body.clone(), Bytes::new()),
+        Some(length) if length <= body.len() => (body.slice(..length), body.slice(length..)),
+        Some(length) => {
             let size = body.len();
             let message = format!(
                 "the header `inference-header-content-length` says that {length} bytes of the \
                  body are JSON, but the body has {size}"
             );
-            Failure::new(Code::WrongShape, message)
-        })?,
+            return Err(Failure::new(Code::WrongShape, message));
+        }
     };
     if json.trim_ascii().is_empty() {
         let message = format!("the request has no JSON; {}", inputs_text(signature));
         return Err(Failure::new(Code::EmptyBody, message));
     }
-    let body: Body<'_> = serde_json::from_slice(json).map_err(|error| {
+    let body: Body<'_> = serde_json::from_slice(&json).map_err(|error| {
         let problem = json_problem(&error);
         let message = format!("the request is not one of the Open Inference Protocol: {problem}");
         Failure::new(Code::NotJson, message)
@@ -150,7 +152,7 @@ fn unknown_output(name: &str, signature: &Signature) -> Failure {
 
 fn inputs(
     given: &[Input<'_>],
-    mut binary: &[u8],
+    mut binary: Bytes,
     signature: &Signature,
 ) -> Result<Vec<Tensor>, Failure> {
     let mut found: Vec<Option<Tensor>> = vec![None; signature.inputs.len()];
@@ -205,7 +207,7 @@ fn unknown_input(name: &str, signature: &Signature) -> Failure {
 fn tensor(
     input: &Input<'_>,
     index: usize,
-    binary: &mut &[u8],
+    binary: &mut Bytes,
     signature: &Signature,
 ) -> Result<Tensor, Failure> {
     let count = check(input, &signature.inputs[index].kind)?;
@@ -213,15 +215,12 @@ fn tensor(
     let size = size.and_then(|parameters| parameters.binary_data_size);
     let data = match (size, input.data) {
         (Some(size), None) => {
-            let (own, rest) = binary.split_at_checked(size).ok_or_else(|| {
-                let left = binary.len();
-                wrong(
-                    input,
-                    format!("has {size} bytes, but {left} are left in the body"),
-                )
-            })?;
-            *binary = rest;
-            of_bytes(input, &signature.inputs[index].kind, own)?
+            let left = binary.len();
+            if size > left {
+                let message = format!("has {size} bytes, but {left} are left in the body");
+                return Err(wrong(input, message));
+            }
+            of_bytes(input, &signature.inputs[index].kind, &binary.split_to(size))?
         }
         (None, Some(data)) => of_json(input, index, data, signature)?,
         (Some(_), Some(_)) => {
@@ -271,12 +270,12 @@ fn check(input: &Input<'_>, kind: &InputKind) -> Result<usize, Failure> {
     count.ok_or_else(|| wrong(input, "has more values than there can be".to_owned()))
 }
 
-fn of_bytes(input: &Input<'_>, kind: &InputKind, own: &[u8]) -> Result<Data, Failure> {
+fn of_bytes(input: &Input<'_>, kind: &InputKind, own: &Bytes) -> Result<Data, Failure> {
     let data = match kind {
         InputKind::Tensor {
             element: ElementType::String,
             ..
-        } => bytes::read_texts(own).map(Data::String),
+        } => bytes::read_texts(own).map(String::pack),
         InputKind::Tensor { element, .. } => bytes::read(*element, own, Order::Little),
         InputKind::Unsupported(_) => None,
     };

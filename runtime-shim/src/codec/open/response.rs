@@ -28,7 +28,7 @@ pub(crate) fn write(
         json(&mut out, id);
     }
     out.extend_from_slice(b",\"outputs\":");
-    let mut binary = Vec::new();
+    let mut behind = Vec::new();
     joined(
         &mut out,
         Brackets::ARRAY,
@@ -37,7 +37,8 @@ pub(crate) fn write(
             let wanted = request.outputs[index];
             let (name, value) = (&names[wanted.index], &values[wanted.index]);
             let tensor = table::of(value).ok_or_else(|| not_a_tensor(name))?;
-            output(out, &mut binary, (name, &tensor), wanted);
+            output(out, name, &tensor, wanted);
+            behind.extend(wanted.is_binary.then_some(tensor));
             Ok(())
         },
     )?;
@@ -46,7 +47,15 @@ pub(crate) fn write(
         return Ok(Content::json(out));
     }
     let json_length = Some(out.len());
-    out.append(&mut binary);
+    out.reserve_exact(
+        behind
+            .iter()
+            .map(|tensor| bytes::length(&tensor.data))
+            .sum(),
+    );
+    for tensor in behind {
+        bytes::write(&tensor.data, &mut out);
+    }
     Ok(Content {
         form: Form::Binary,
         body: out,
@@ -54,12 +63,7 @@ pub(crate) fn write(
     })
 }
 
-fn output(
-    out: &mut Vec<u8>,
-    binary: &mut Vec<u8>,
-    (name, tensor): (&str, &Tensor),
-    wanted: Wanted,
-) {
+fn output(out: &mut Vec<u8>, name: &str, tensor: &Tensor, wanted: Wanted) {
     out.extend_from_slice(b"{\"name\":");
     json(out, name);
     out.extend_from_slice(b",\"datatype\":");
@@ -67,12 +71,10 @@ fn output(
     out.extend_from_slice(b",\"shape\":");
     json(out, &tensor.shape);
     if wanted.is_binary {
-        let start = binary.len();
-        bytes::write(&tensor.data, binary);
         out.extend_from_slice(b",\"parameters\":");
         json(
             out,
-            &Json::from_iter([("binary_data_size", binary.len() - start)]),
+            &Json::from_iter([("binary_data_size", bytes::length(&tensor.data))]),
         );
     } else {
         out.extend_from_slice(b",\"data\":");

@@ -1,5 +1,6 @@
 //! Requests of the Open Inference Protocol as data, with an engine that answers what it is given.
 
+use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use crate::codec::content::Content;
@@ -20,7 +21,11 @@ fn handler(element: ElementType) -> Handler {
 }
 
 fn infer(element: ElementType, body: &[u8], length: Option<usize>) -> Result<Content, Failure> {
-    handler(element).infer(body, length, &mut Timings::default())
+    handler(element).infer(
+        &Bytes::copy_from_slice(body),
+        length,
+        &mut Timings::default(),
+    )
 }
 
 fn tensor(name: &str, datatype: &str, data: &Json) -> Json {

@@ -57,7 +57,7 @@ pub(super) fn read(body: &[u8], signature: &Signature, names: &Names) -> Option<
     let found = Found {
         tensor: Tensor {
             shape,
-            data: Data::Float32(values),
+            data: Data::Float32(values.into()),
         },
         rows: found,
     };
@@ -75,7 +75,7 @@ pub(super) fn values(text: &[u8]) -> Option<Tensor> {
     text.end()?;
     Some(Tensor {
         shape,
-        data: Data::Float32(values),
+        data: Data::Float32(values.into()),
     })
 }
 

@@ -49,7 +49,7 @@ impl SharedSession {
 
     /// Runs the model on one value for each input, in the order of the graph: one value for each
     /// output, in the order of the graph.
-    pub(super) fn run(&self, values: &[DynValue]) -> ort::Result<Vec<DynValue>> {
+    pub(super) fn run(&self, values: &[&DynValue]) -> ort::Result<Vec<DynValue>> {
         if values.len() != self.inputs.len() {
             let (given, taken) = (values.len(), self.inputs.len());
             let message = format!("{given} inputs were given, but the model takes {taken}");
@@ -61,7 +61,7 @@ impl SharedSession {
         let _turn = self.turn();
         let pointers = |names: &[CString]| names.iter().map(|name| name.as_ptr()).collect();
         let (names, wanted): (Vec<_>, Vec<_>) = (pointers(&self.inputs), pointers(&self.outputs));
-        let values: Vec<_> = values.iter().map(AsPointer::ptr).collect();
+        let values: Vec<_> = values.iter().map(|value| value.ptr()).collect();
         let mut found = vec![ptr::null_mut(); wanted.len()];
         // SAFETY: the session lives as long as `self`. Names and values are as many as is said, end
         // with a NUL or are valid values, and live until the call returns: they are borrowed from

@@ -195,10 +195,10 @@ fn unzip(graph: &mut GraphProto) -> Result<Vec<Form>, String> {
 
 fn keys(zip: &NodeProto) -> Result<Data, String> {
     if let Some(texts) = texts(zip)? {
-        return Ok(Data::String(texts));
+        return Ok(Data::String(texts.into()));
     }
     let labels = attribute(zip, "classlabels_int64s").ok_or("a ZipMap has no classes")?;
-    Ok(Data::Int64(labels.ints.clone()))
+    Ok(Data::Int64(labels.ints.clone().into()))
 }
 
 /// The classes of a node that are texts.

@@ -116,9 +116,10 @@ fn dictionaries(table: &Tensor, keys: &Data) -> Result<Value, EngineError> {
 fn looked_up(places: Tensor, texts: &[String]) -> Result<Tensor, EngineError> {
     let text = |place: &i64| texts.get(usize::try_from(*place).ok()?).cloned();
     let found = i64::unpack(&places.data).and_then(|all| all.iter().map(text).collect());
-    let found = found.ok_or_else(|| EngineError::Run("a class has no text".to_owned()))?;
+    let found: Vec<String> =
+        found.ok_or_else(|| EngineError::Run("a class has no text".to_owned()))?;
     Ok(Tensor {
         shape: places.shape,
-        data: Data::String(found),
+        data: String::pack(found),
     })
 }

@@ -38,19 +38,19 @@ pub(super) fn to_tract(tensor: Tensor) -> TractResult<TValue> {
     }
     let shape = &tensor.shape;
     match tensor.data {
-        Data::Bool(values) => pack(shape, values),
-        Data::Int8(values) => pack(shape, values),
-        Data::Int16(values) => pack(shape, values),
-        Data::Int32(values) => pack(shape, values),
-        Data::Int64(values) => pack(shape, values),
-        Data::Uint8(values) => pack(shape, values),
-        Data::Uint16(values) => pack(shape, values),
-        Data::Uint32(values) => pack(shape, values),
-        Data::Uint64(values) => pack(shape, values),
-        Data::Float16(values) => pack(shape, values),
-        Data::Float32(values) => pack(shape, values),
-        Data::Float64(values) => pack(shape, values),
-        Data::String(values) => pack(shape, values),
+        Data::Bool(values) => pack(shape, values.into_vec()),
+        Data::Int8(values) => pack(shape, values.into_vec()),
+        Data::Int16(values) => pack(shape, values.into_vec()),
+        Data::Int32(values) => pack(shape, values.into_vec()),
+        Data::Int64(values) => pack(shape, values.into_vec()),
+        Data::Uint8(values) => pack(shape, values.into_vec()),
+        Data::Uint16(values) => pack(shape, values.into_vec()),
+        Data::Uint32(values) => pack(shape, values.into_vec()),
+        Data::Uint64(values) => pack(shape, values.into_vec()),
+        Data::Float16(values) => pack(shape, values.into_vec()),
+        Data::Float32(values) => pack(shape, values.into_vec()),
+        Data::Float64(values) => pack(shape, values.into_vec()),
+        Data::String(values) => pack(shape, values.into_vec()),
         // Models with such inputs are refused when they are loaded.
         Data::Bfloat16(values) => pack(shape, values.iter().map(|v| v.to_f32()).collect()),
     }

@@ -58,7 +58,7 @@ impl Engine for Model {
         let answer = (self.formula)(values, width);
         Ok(vec![Value::Tensor(Tensor {
             shape: vec![answer.len() / width, width],
-            data: Data::Float32(answer),
+            data: Data::Float32(answer.into()),
         })])
     }
 }

@@ -63,7 +63,7 @@ impl Engine for Model {
 fn row(values: &[f32]) -> Vec<Tensor> {
     vec![Tensor {
         shape: vec![1, values.len()],
-        data: Data::Float32(values.to_vec()),
+        data: Data::Float32(values.to_vec().into()),
     }]
 }
 

@@ -1,8 +1,8 @@
 //! Bodies that are packed for the way: `gzip` and `deflate` of RFC 9110, 8.4.1.
 
-use std::borrow::Cow;
 use std::io::{self, Read, Write as _};
 
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
@@ -15,18 +15,14 @@ use crate::platform::Reply;
 const WORTH: usize = 1400;
 
 /// The body as it was before it was packed, of at most `limit` bytes.
-pub(super) fn unpack<'b>(
-    headers: Headers<'_>,
-    body: &'b [u8],
-    limit: u64,
-) -> Result<Cow<'b, [u8]>, Failure> {
+pub(super) fn unpack(headers: Headers<'_>, body: &Bytes, limit: u64) -> Result<Bytes, Failure> {
     let coding = headers("content-encoding").unwrap_or_default().trim();
     match coding.to_ascii_lowercase().as_str() {
-        "" | "identity" => Ok(Cow::Borrowed(body)),
-        "gzip" | "x-gzip" => read(MultiGzDecoder::new(body), limit).map(Cow::Owned),
+        "" | "identity" => Ok(body.clone()),
+        "gzip" | "x-gzip" => read(MultiGzDecoder::new(&**body), limit),
         // Meant is zlib's form; some send what is inside of it.
-        "deflate" if is_zlib(body) => read(ZlibDecoder::new(body), limit).map(Cow::Owned),
-        "deflate" => read(DeflateDecoder::new(body), limit).map(Cow::Owned),
+        "deflate" if is_zlib(body) => read(ZlibDecoder::new(&**body), limit),
+        "deflate" => read(DeflateDecoder::new(&**body), limit),
         other => {
             let coding = shortened(other);
             let message = format!("the body is packed by `{coding}`; use gzip or deflate");
@@ -41,7 +37,7 @@ fn is_zlib(body: &[u8]) -> bool {
     header.is_some_and(|header| header >> 8 & 15 == 8 && header % 31 == 0)
 }
 
-fn read(packed: impl Read, limit: u64) -> Result<Vec<u8>, Failure> {
+fn read(packed: impl Read, limit: u64) -> Result<Bytes, Failure> {
     let mut body = Vec::new();
     // One byte more tells what is too large.
     let read = packed.take(limit + 1).read_to_end(&mut body);
@@ -53,7 +49,7 @@ fn read(packed: impl Read, limit: u64) -> Result<Vec<u8>, Failure> {
         let message = format!("the body has more than {limit} bytes unpacked");
         return Err(Failure::new(Code::RequestTooLarge, message));
     }
-    Ok(body)
+    Ok(body.into())
 }
 
 /// Packs an answer that is worth it, if the client can unpack it.
@@ -107,9 +103,9 @@ mod tests {
 
     fn packed(coding: &str, body: &[u8]) -> Result<Vec<u8>, &'static str> {
         let headers = |name: &str| (name == "content-encoding").then_some(coding);
-        let unpacked = unpack(&headers, body, 10);
+        let unpacked = unpack(&headers, &Bytes::copy_from_slice(body), 10);
         unpacked
-            .map(Cow::into_owned)
+            .map(Vec::from)
             .map_err(|failure| failure.code.name())
     }
 

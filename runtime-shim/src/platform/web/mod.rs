@@ -8,6 +8,8 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use super::{Reply, envelope};
 use crate::codec::content::{Content, Form};
 use crate::codec::failure::{Failure, to_bytes};
@@ -22,7 +24,7 @@ pub(super) mod target;
 use target::Target;
 
 /// How much of a body is JSON, if tensors follow it.
-const JSON_LENGTH: &str = "inference-header-content-length";
+pub(super) const JSON_LENGTH: &str = "inference-header-content-length";
 
 /// The value of a header by its name in lower case.
 pub(super) type Headers<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
@@ -33,7 +35,7 @@ pub(super) fn answer(
     timings: &mut Timings,
     target: Target,
     headers: Headers<'_>,
-    body: &[u8],
+    body: &Bytes,
 ) -> Reply {
     let unpacked = coding::unpack(headers, body, handler.config().max_request);
     let content = unpacked.and_then(|body| content(handler, timings, target, headers, &body));
@@ -49,7 +51,7 @@ fn content(
     timings: &mut Timings,
     target: Target,
     headers: Headers<'_>,
-    body: &[u8],
+    body: &Bytes,
 ) -> Result<Content, Failure> {
     match target {
         Target::Live => Ok(Content::json(to_bytes(&Live { live: true }))),

@@ -207,7 +207,9 @@ fn measure(
                     .iter()
                     .try_for_each(|path| cache::forget(path))?;
             }
-            let start = competitor.bootstrap.start(&setup.rie, &log);
+            let start = || competitor.bootstrap.start(&setup.rie, &log);
+            // Once in some hundred starts the emulator has no answer for whoever it is.
+            let start = start().or_else(|_| start());
             let start = start.with_context(|| format!("{case:?}, round {round}"))?;
             if round > 0 {
                 starts.entry(*case).or_default().push(start);
