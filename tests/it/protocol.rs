@@ -15,7 +15,10 @@ const INFER: &str = "/v2/models/classifier/infer";
 
 /// The package that any container runs.
 fn serve() -> (Server, Unpacked) {
-    let package = Unpacked::from(&Project::copy_of("iris"), ProviderName::Gcp);
+    serve_package(Unpacked::from(&Project::copy_of("iris"), ProviderName::Gcp))
+}
+
+fn serve_package(package: Unpacked) -> (Server, Unpacked) {
     let root = package.root();
     let program = root.join("bootstrap");
     let server = Server::start(program, Ready::Listening, |command, [port]: [u16; 1]| {
@@ -96,6 +99,49 @@ fn arrays_are_answered(said: &Json) {
     let arrays: Vec<&Json> = arrays.values().collect();
     let outputs = said["outputs"].as_array().expect("has outputs");
     assert_eq!(arrays, outputs.iter().collect::<Vec<_>>());
+}
+
+/// A model that answers values of a type as they are, and its package.
+fn identity(kind: &str) -> Unpacked {
+    let models = repository().join("runtime-shim/tests/models");
+    let model = fs_err::read(models.join(format!("identity_{kind}.onnx"))).expect("reads");
+    let manifest = "mlfn: 1\nservice: types\nprovider: gcp\nmodels: { same: model.onnx }\n";
+    let project = Project::empty()
+        .with_file("serverless.yaml", manifest)
+        .with_file("model.onnx", model);
+    Unpacked::from(&project, ProviderName::Gcp)
+}
+
+#[track_caller]
+fn check_type(kind: &str, datatype: &str, ways: usize) {
+    let (server, package) = serve_package(identity(kind));
+    let config = fs_err::read(package.root().join("mlfn.json")).expect("reads");
+    let config: Json = serde_json::from_slice(&config).expect("is JSON");
+    let version = config["model_sha256"].as_str().expect("has a version");
+    let script = repository().join("tests/it/support/inference_types.py");
+    let mut command = Packages::Inference.command();
+    command.arg(script);
+    command.args([&server.port.to_string(), "same", version, datatype]);
+    let said: Json = serde_json::from_str(&output(&mut command)).expect("prints JSON");
+    assert_eq!(said["ways"], json!(vec![true; ways]), "{kind}: {said}");
+    for question in ["empty", "version", "ready", "parameters"] {
+        assert_eq!(said[question], true, "{kind}, {question}: {said}");
+    }
+    let tensor = json!({ "name": "x", "datatype": datatype, "shape": [-1, -1] });
+    assert_eq!(said["metadata"], json!([tensor]), "{kind}");
+    let refusal = said["other_version"].as_str().expect("is refused");
+    assert!(refusal.contains("its version is"), "{refusal}");
+    server.stop();
+}
+
+#[test]
+fn values_of_every_kind_survive_triton_s_client() {
+    check_type("bool", "BOOL", 4);
+    check_type("uint8", "UINT8", 4);
+    check_type("int64", "INT64", 4);
+    check_type("float16", "FP16", 1);
+    check_type("float64", "FP64", 4);
+    check_type("string", "BYTES", 4);
 }
 
 /// Panics with what schemathesis found.
