@@ -8,10 +8,23 @@ use crate::support::mlfn::Project;
 /// What happens to the calls that change something, in turns.
 const FAULTS: [Kind; 3] = [Kind::KillBefore, Kind::LoseAnswer, Kind::KillAfter];
 
+/// With a layer, too.
+const MANIFEST: &str = r"
+mlfn: 1
+service: iris
+provider: aws
+models:
+  classifier:
+    path: model.onnx
+    example: { features: [5.1, 3.5, 1.4, 0.2] }
+    triggers: [{ http: POST /predict }]
+    aws: { layers: true }
+";
+
 #[tokio::test]
 async fn whichever_call_goes_wrong_the_next_deploy_finishes_it() {
-    let mut account = Account::start().await;
-    let project = Project::copy_of("iris");
+    let mut account = Account::with_layers(&[]).await;
+    let project = Project::copy_of("iris").with_file("serverless.yaml", MANIFEST);
     for (number, fault) in (0..).zip(FAULTS.iter().cycle()) {
         account.proxy.forget();
         let rule = Rule::new(fault.clone()).when(When::changing());

@@ -51,6 +51,7 @@ models:
       provisioned_concurrency: 1
       log_retention_days: 3653
 "#;
+      layers: true
 
 /// As [`MANIFEST`] after a day's work.
 fn changed() -> String {
@@ -183,7 +184,7 @@ async fn tag_large_objects(account: &mut Account) {
 
 #[tokio::test]
 async fn the_models_of_aws_allow_every_request_of_every_command() {
-    let mut account = Account::start().await.judged();
+    let mut account = Account::with_layers(&[]).await.judged();
     prepared(&mut account).await;
     let project = Project::copy_of("iris").with_file("serverless.yaml", MANIFEST);
     let model = fs_err::read(project.folder().join("model.onnx")).expect("reads");

@@ -6,6 +6,7 @@
 //! - `engines`: what tract runs is deployed as what ONNX Runtime runs
 //! - `faults`: what is cut short is finished
 //! - `limits`: nothing is asked that the models of AWS's services do not allow
+//! - `layers`: the library by itself
 //! - `policy`: what whoever deploys must be allowed
 //! - `traffic`: requests that move to a new version, and logs that stay
 //! - `triggers`: what comes from each source reaches its model, and what comes of it
@@ -21,12 +22,14 @@ mod limits;
 mod policy;
 mod engines;
 mod traffic;
+mod layers;
 mod triggers;
 
 use std::collections::BTreeSet;
 
 use mlfn_testkit::proxy::{Call, Proxy};
 use mlfn_testkit::requests::judge;
+use std::path::PathBuf;
 use mlfn_testkit::servers::Ministack;
 use serde_json::{Value as Json, json};
 
@@ -35,6 +38,7 @@ use crate::support::mlfn::{Mlfn, Output, Project};
 
 /// An account, and a project that is deployed to it.
 struct Account {
+use crate::support::unpacked::Unpacked;
     aws: Ministack,
     /// Between mlfn and the account.
     proxy: Proxy,
@@ -42,6 +46,8 @@ struct Account {
 }
 
 impl Account {
+    /// What the layers of functions hold, if they have any.
+    layers: Option<Unpacked>,
     async fn start() -> Self {
         Self::with(Ministack::start).await
     }
@@ -50,8 +56,38 @@ impl Account {
         let start = tokio::task::spawn_blocking(start);
         let aws = start.await.expect("starts");
         let proxy = Proxy::start(&aws.url());
+        Self::having(None, start).await
+    }
+
+    /// Where functions find ONNX Runtime though it is in a layer: ministack, which is started with
+    /// `variables`, keeps layers and does not unpack them.
+    async fn with_layers(variables: &'static [(&'static str, &'static str)]) -> Self {
+        let layer = tokio::task::spawn_blocking(layer).await.expect("is made");
+        let folder = layer.root().to_str().expect("is text").to_owned();
+        let start = move || {
+            let ours = [("MLFN_LAYERS", folder.as_str())];
+            Ministack::start_with(&[variables, &ours].concat())
+        };
+        Self::having(Some(layer), start).await
+    }
+
+    async fn having(
+        layers: Option<Unpacked>,
+        start: impl FnOnce() -> Ministack + Send + 'static,
+    ) -> Self {
         let boto3 = Boto3::at(&aws.url()).await;
-        Self { aws, proxy, boto3 }
+        Self {
+            aws,
+            proxy,
+            boto3,
+            layers,
+        }
+    }
+
+    /// The library in the layers.
+    fn library(&self) -> PathBuf {
+        let layers = self.layers.as_ref().expect("is with layers");
+        layers.root().join("lib/libonnxruntime.so")
     }
 
     /// Keeps every request of mlfn, for [`Account::called_as_allowed`].
@@ -121,6 +157,16 @@ impl Account {
 /// What is in every account of ministack.
 fn is_given(name: &str) -> bool {
     name == "default" || name.starts_with("AWSServiceRole")
+/// The layer that all models have, unpacked.
+fn layer() -> Unpacked {
+    let manifest = "mlfn: 1\nservice: iris\nprovider: aws\nmodels:\n  classifier:\n    \
+                    path: model.onnx\n    aws: { layers: true }\n";
+    let project = Project::copy_of("iris").with_file("serverless.yaml", manifest);
+    project.mlfn(["package"]).run().success();
+    let name = ".mlfn/package/onnxruntime-x86_64.zip";
+    Unpacked::of(&project.folder().join(name))
+}
+
 }
 
 /// Service, method, the list in its answer, and what names an item; else the item is a name.
@@ -129,6 +175,7 @@ const LISTS: [(&str, &str, &str, &str); 11] = [
     (
         "lambda",
         "list_event_source_mappings",
+    ("lambda", "list_layers", "Layers", "LayerName"),
         "EventSourceMappings",
         "EventSourceArn",
     ),

@@ -108,7 +108,10 @@ fn both_archives_are_weighed_and_count_towards_the_limit_together() {
     };
     assert_eq!(size("layer"), Some(LIBRARY.len() as u64));
     assert_eq!(size("function"), Some(artifact.unpacked));
-    assert_eq!(size("total"), Some(artifact.unpacked + LIBRARY.len() as u64));
+    assert_eq!(
+        size("total"),
+        Some(artifact.unpacked + LIBRARY.len() as u64)
+    );
 
     project.cloud.routes[0].max_unpacked = Some(artifact.unpacked + LIBRARY.len() as u64 - 1);
     let built = project.build();
