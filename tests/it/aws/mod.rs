@@ -170,7 +170,7 @@ fn layer() -> Unpacked {
 }
 
 /// Service, method, the list in its answer, and what names an item; else the item is a name.
-const LISTS: [(&str, &str, &str, &str); 11] = [
+const LISTS: [(&str, &str, &str, &str); 12] = [
     ("lambda", "list_functions", "Functions", "FunctionName"),
     (
         "lambda",
