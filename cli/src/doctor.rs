@@ -244,6 +244,7 @@ fn sample(provider: ProviderName) -> Result<(Service, Function), NameError> {
         example: None,
         batching: None,
         traffic: None,
+        asynchronous: None,
         triggers: Vec::new(),
         aws: AwsOptions::default(),
         azure: AzureOptions::default(),

@@ -2,9 +2,9 @@
 
 use mlfn_core::common::{self, PrefixFilter};
 use mlfn_core::{
-    AwsOptions, Diagnostic, EnvironmentValue, FieldPath, Function, HttpAuth, HttpTrigger,
-    QueueTrigger, Service, StorageTrigger, StreamSource, StreamTrigger, TopicTrigger, Trigger,
-    check_schedule,
+    AwsOptions, Destination, Diagnostic, EnvironmentValue, FieldPath, Function, HttpAuth,
+    HttpTrigger, QueueTrigger, Service, StorageTrigger, StreamSource, StreamTrigger, TopicTrigger,
+    Trigger, check_schedule,
 };
 
 use crate::{limits, schedule};
@@ -29,6 +29,7 @@ fn function(service: &Service, function: &Function) -> Vec<Diagnostic> {
     found.extend(limits::MEMORY.check(function.memory.as_mib(), at.key("memory")));
     found.extend(limits::TIMEOUT.check(function.timeout.get(), at.key("timeout")));
     found.extend(short_steps(function));
+    found.extend(asynchronous(service, function));
     found.extend(limits::ENVIRONMENT_NAMES.check(function));
     found.extend(environment_size(function));
     found.extend(common::endless_loops(function, PrefixFilter::ByCloud));
@@ -107,6 +108,63 @@ fn http(function: &Function, http: &HttpTrigger, at: &FieldPath) -> Vec<Diagnost
     }
 }
 
+/// The settings of requests that nobody waits for. Lambda sends to no FIFO queues and topics
+/// (Developer Guide, "Capturing records of Lambda asynchronous invocations").
+fn asynchronous(service: &Service, function: &Function) -> Vec<Diagnostic> {
+    let Some(settings) = &function.asynchronous else {
+        return Vec::new();
+    };
+    let at = function.at().key("async");
+    let tries = settings.max_tries;
+    let age = settings.max_age.map(mlfn_core::Seconds::get);
+    let mut found = Vec::new();
+    found.extend(tries.and_then(|tries| limits::ASYNC_TRIES.check(tries, at.key("max_tries"))));
+    found.extend(age.and_then(|age| limits::ASYNC_AGE.check(age, at.key("max_age"))));
+    for (key, to) in [
+        ("on_success", &settings.on_success),
+        ("on_failure", &settings.on_failure),
+    ] {
+        found.extend(match to {
+            Some(Destination::Queue(name)) => {
+                let at = at.key(key).key("queue");
+                no_fifo(name, &at).or_else(|| queue_name(service, name, at))
+            }
+            Some(Destination::Topic(name)) => {
+                let at = at.key(key).key("topic");
+                let loops = || endless_topic(function, name, &at);
+                let name_of = || topic_name(service, name, at.clone());
+                no_fifo(name, &at).or_else(loops).or_else(name_of)
+            }
+            None => None,
+        });
+    }
+    found
+}
+
+/// Topics call functions as those do whom nobody waits for.
+fn endless_topic(function: &Function, name: &str, at: &FieldPath) -> Option<Diagnostic> {
+    let mut triggers = function.triggers.iter();
+    let is_source =
+        triggers.any(|trigger| matches!(trigger, Trigger::Topic(topic) if topic.name == name));
+    let detail = format!(
+        "What becomes of requests is told to `{name}`, the topic that requests come from: each record would be the next request, without end."
+    );
+    is_source.then(|| {
+        Diagnostic::error("endless-loop", "endless loop", at.clone(), detail)
+            .help(format!("Name another topic, for example `{name}-results`."))
+    })
+}
+
+fn no_fifo(name: &str, at: &FieldPath) -> Option<Diagnostic> {
+    let detail = format!(
+        "AWS Lambda cannot send to `{name}`: destinations of asynchronous requests are no FIFO queues or topics."
+    );
+    limits::is_fifo(name).then(|| {
+        Diagnostic::error("fifo-not-offered", "FIFO not offered", at.clone(), detail)
+            .help("Name one without `.fifo` at its end.")
+    })
+}
+
 fn no_keys(at: FieldPath) -> Diagnostic {
     Diagnostic::error(
         "auth-not-offered",
@@ -178,13 +236,15 @@ fn batch_needs_window(batch: u32, at: FieldPath) -> Diagnostic {
 }
 
 fn topic(service: &Service, topic: &TopicTrigger, at: &FieldPath) -> Vec<Diagnostic> {
-    let at = at.key("name");
-    let found = if is_arn(&topic.name) {
-        arn_of("sns", "an SNS topic", &topic.name, at)
-    } else {
-        limits::TOPIC_NAME.check_joined(&service.cloud_prefix(), &topic.name, at)
-    };
+    let found = topic_name(service, &topic.name, at.key("name"));
     found.into_iter().collect()
+}
+
+fn topic_name(service: &Service, name: &str, at: FieldPath) -> Option<Diagnostic> {
+    if is_arn(name) {
+        return arn_of("sns", "an SNS topic", name, at);
+    }
+    limits::TOPIC_NAME.check_joined(&service.cloud_prefix(), name, at)
 }
 
 /// Amazon S3 refuses two notifications of one bucket that the same object could match

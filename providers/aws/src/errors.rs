@@ -300,13 +300,15 @@ fn conflict(message: &str) -> Meaning {
 /// IAM tells the others about a new role or policy within some seconds; until then they find that
 /// what refers to it is wrong.
 fn is_not_known_yet(message: &str) -> bool {
-    const SAYINGS: [&str; 7] = [
+    const SAYINGS: [&str; 8] = [
         // `CreateFunction`, `UpdateFunctionConfiguration`
         "cannot be assumed by lambda",
         // `CreateEventSourceMapping`
         "does not have permissions to",
         "is not authorized to perform",
         "cannot access stream",
+        // `PutFunctionEventInvokeConfig`, of a queue or topic that is new
+        "the destination arn",
         // `CreateSchedule`
         "must allow aws eventbridge scheduler to assume the role",
         // `PutBucketNotificationConfiguration`
@@ -389,6 +391,8 @@ mod tests {
         let source = "The function execution role does not have permissions to call \
                       ReceiveMessage on SQS";
         check(400, code, source, Meaning::NotReady);
+        let destination = "The destination ARN arn:aws:sqs:eu-west-1:1:done is invalid.";
+        check(400, code, destination, Meaning::NotReady);
         let wrong = "Uploaded file must be a non-empty zip";
         check(400, code, wrong, Meaning::Rejected);
     }

@@ -26,6 +26,7 @@ pub const KINDS: &[KindSpec] = &[
     FUNCTION_VERSION,
     ALIAS,
     PROVISIONED_CONCURRENCY,
+    EVENT_INVOKE_CONFIG,
     PERMISSION,
     FUNCTION_URL,
     HTTP_API,
@@ -91,7 +92,6 @@ pub const CODE_OBJECT: KindSpec = KindSpec {
     volatile: &[],
 };
 
-/// A Lambda function: its `$LATEST`, which nobody calls. `UpdateFunctionCode` changes `code` and
 /// A version of a layer, which holds ONNX Runtime for the functions whose packages leave it out. AWS
 /// numbers versions; what finds one again is its `Description`, since layers have no tags: it names the
 /// service, the stage and the digest of `content`, which is the end of the remote name
@@ -114,6 +114,7 @@ pub const LAYER: KindSpec = KindSpec {
     volatile: &[],
 };
 
+/// A Lambda function: its `$LATEST`, which nobody calls. `UpdateFunctionCode` changes `code` and
 /// `architecture`, `PutFunctionConcurrency` changes `reserved_concurrency`, and
 /// `UpdateFunctionConfiguration` the rest.
 ///
@@ -131,8 +132,8 @@ pub const FUNCTION: KindSpec = in_place(
         FieldSpec::mutable("environment"),
         FieldSpec::mutable("ephemeral_storage"),
         FieldSpec::mutable("handler"),
-        FieldSpec::mutable("log_group"),
         FieldSpec::mutable("layers"),
+        FieldSpec::mutable("log_group"),
         FieldSpec::mutable("memory"),
         FieldSpec::mutable("reserved_concurrency"),
         FieldSpec::mutable("role"),
@@ -170,6 +171,18 @@ pub const ALIAS: KindSpec = in_place(
 pub const PROVISIONED_CONCURRENCY: KindSpec = in_place(
     "aws:provisioned-concurrency",
     &[FieldSpec::mutable("instances")],
+);
+
+/// What becomes of requests to an alias that nobody waits for: `<function>:live`. `max_age` is in seconds;
+/// the destinations are ARNs of queues and topics.
+pub const EVENT_INVOKE_CONFIG: KindSpec = in_place(
+    "aws:event-invoke-config",
+    &[
+        FieldSpec::mutable("max_age"),
+        FieldSpec::mutable("max_retries"),
+        FieldSpec::mutable("on_failure"),
+        FieldSpec::mutable("on_success"),
+    ],
 );
 
 /// A statement of an alias's policy, which lets another service call it:
@@ -331,6 +344,7 @@ pub const OUTPUTS: &[(&str, &[&str])] = &[
     (LOG_GROUP.kind, &["arn", "name"]),
     (DEPLOYMENT_BUCKET.kind, &["arn", "name"]),
     (CODE_OBJECT.kind, &["bucket", "key"]),
+    (LAYER.kind, &["arn"]),
     (FUNCTION.kind, &["arn"]),
     (FUNCTION_VERSION.kind, &["version"]),
     (ALIAS.kind, &["arn"]),
@@ -344,7 +358,6 @@ pub const OUTPUTS: &[(&str, &[&str])] = &[
     (BUCKET.kind, &["account", "arn"]),
     (KINESIS_STREAM.kind, &["arn"]),
     (DYNAMODB_STREAM.kind, &["arn"]),
-    (LAYER.kind, &["arn"]),
     (PARAMETER.kind, &["arn"]),
     (SECRET.kind, &["arn"]),
 ];

@@ -136,6 +136,28 @@ pub const QUEUE_TRIES: Limit = Limit {
     unit: Unit::Pieces,
 };
 
+/// Tries of a request that nobody waits for, the first included (`PutFunctionEventInvokeConfig`,
+/// `MaximumRetryAttempts`).
+pub const ASYNC_TRIES: Limit = Limit {
+    code: "max-tries-out-of-range",
+    summary: "tries out of range",
+    owner: "AWS Lambda",
+    min: 1,
+    max: 3,
+    unit: Unit::Pieces,
+};
+
+/// Age of a request that nobody waits for (`PutFunctionEventInvokeConfig`,
+/// `MaximumEventAgeInSeconds`).
+pub const ASYNC_AGE: Limit = Limit {
+    code: "max-age-out-of-range",
+    summary: "age out of range",
+    owner: "AWS Lambda",
+    min: 60,
+    max: 21_600,
+    unit: Unit::Seconds,
+};
+
 /// Names of queues (`CreateQueue`, `QueueName`).
 pub const QUEUE_NAME: NameRule = NameRule {
     code: "queue-name-invalid",

@@ -30,6 +30,7 @@ fn function(service: &Service, function: &Function) -> Vec<Diagnostic> {
     found.extend(timeout(function, &at.key("timeout")));
     found.extend(common::only_x86(function, "Azure Functions on this plan"));
     found.extend(common::no_traffic(function, "Azure"));
+    found.extend(common::no_async(function, "Azure"));
     found.extend(limits::ENVIRONMENT_NAMES.check(function));
     found.extend(names_alike(function));
     found.extend(common::endless_loops(function, PrefixFilter::ByCloud));

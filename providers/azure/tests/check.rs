@@ -78,6 +78,15 @@ fn a_run_takes_as_long_as_it_likes_unless_somebody_waits_for_it() {
 }
 
 #[test]
+fn asynchronous_requests_have_no_settings() {
+    expect(
+        &Azure,
+        |s| s.functions[0].asynchronous = Some(mlfn_core::AsyncSettings::default()),
+        &[("async-not-offered", "models.classifier.async")],
+    );
+}
+
+#[test]
 fn only_x86_is_offered() {
     expect(
         &Azure,

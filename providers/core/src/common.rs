@@ -293,6 +293,21 @@ pub fn no_traffic(function: &Function, owner: &str) -> Option<Diagnostic> {
     })
 }
 
+/// An error if there are settings for asynchronous requests.
+pub fn no_async(function: &Function, owner: &str) -> Option<Diagnostic> {
+    function.asynchronous.as_ref().map(|_| {
+        Diagnostic::error(
+            "async-not-offered",
+            "settings of asynchronous requests not offered",
+            function.at().key("async"),
+            format!(
+                "{owner} has no tries, ages and destinations for requests that nobody waits for; AWS Lambda has."
+            ),
+        )
+        .help("Remove `async`; a `queue` trigger has `max_tries`, and keeps what fails as dead letters.")
+    })
+}
+
 /// A warning about a window that a cloud does not wait for.
 pub fn window_ignored(queue: &QueueTrigger, at: &FieldPath, owner: &str) -> Option<Diagnostic> {
     let window = queue.window?;

@@ -52,8 +52,8 @@ pub use resource::{
 };
 pub use schedule::{Untranslatable, check_schedule, read_cron};
 pub use service::{
-    Architecture, Batching, EnvironmentValue, Function, InputSpec, ModelEngine, OutputSpec,
-    SecretRef, Service,
+    Architecture, AsyncSettings, Batching, Destination, EnvironmentValue, Function, InputSpec,
+    ModelEngine, OutputSpec, SecretRef, Service,
 };
 pub use session::{Access, Address, Call, Cloud, Inputs, Lower, Observed, Ownership, Session};
 pub use shift::{Alarm, Shift, Steps, Traffic, Watch};

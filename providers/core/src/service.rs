@@ -80,6 +80,9 @@ pub struct Function {
     /// How requests move to a new revision; none if all change over at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<Traffic>,
+    /// What becomes of asynchronous requests; none if the cloud decides.
+    #[serde(default, rename = "async", skip_serializing_if = "Option::is_none")]
+    pub asynchronous: Option<AsyncSettings>,
     /// What makes it run.
     pub triggers: Vec<Trigger>,
     /// What only AWS has.
@@ -127,6 +130,31 @@ pub struct Batching {
     pub max: u32,
     /// The longest that a request waits for others, in microseconds.
     pub wait_us: u64,
+}
+
+/// What becomes of asynchronous requests, which nobody waits for. What is not said is as the cloud
+/// has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AsyncSettings {
+    /// How often a function gets a request that it fails on.
+    pub max_tries: Option<u32>,
+    /// How old a request may become that no instance takes.
+    pub max_age: Option<Seconds>,
+    /// What is told of each request that was answered.
+    pub on_success: Option<Destination>,
+    /// What is told of each request that was given up.
+    pub on_failure: Option<Destination>,
+}
+
+/// What is told what became of a request: a name, or the cloud's own such as an ARN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Destination {
+    /// A queue.
+    Queue(String),
+    /// A topic.
+    Topic(String),
 }
 
 /// The processor that a function's instances have.

@@ -26,6 +26,7 @@ fn function(service: &Service, function: &Function) -> Vec<Diagnostic> {
     found.extend(timeouts_of_senders(function, &at.key("timeout")));
     found.extend(common::only_x86(function, "Google Cloud"));
     found.extend(common::no_traffic(function, "Google Cloud"));
+    found.extend(common::no_async(function, "Google Cloud"));
     found.extend(limits::ENVIRONMENT_NAMES.check(function));
     found.extend(common::endless_loops(function, PrefixFilter::None));
     found.extend(triggers(service, function));

@@ -174,6 +174,15 @@ fn a_run_takes_an_hour_unless_the_sender_waits_less_long() {
 }
 
 #[test]
+fn asynchronous_requests_have_no_settings() {
+    expect(
+        &Gcp,
+        |s| s.functions[0].asynchronous = Some(mlfn_core::AsyncSettings::default()),
+        &[("async-not-offered", "models.classifier.async")],
+    );
+}
+
+#[test]
 fn only_x86_is_offered() {
     expect(
         &Gcp,

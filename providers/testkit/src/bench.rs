@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
 use mlfn_core::{
-    Alarm, KindSpec, Memory, Plan, ProviderName, Release, Resource, Seconds, Service, ServiceName,
-    Session, StageName, Traffic, Trigger,
+    Alarm, AsyncSettings, Destination, KindSpec, Memory, Plan, ProviderName, Release, Resource,
+    Seconds, Service, ServiceName, Session, StageName, Traffic, Trigger,
 };
 use mlfn_engine::state::{MemoryStore, State, StateStore};
 use mlfn_engine::{
@@ -94,11 +94,22 @@ impl Variant {
                 trigger("topic", json!({"name": "news"})),
             ];
             function.triggers.extend(more);
+            function.asynchronous = Some(AsyncSettings {
+                max_tries: Some(2),
+                on_failure: Some(Destination::Queue("failed".to_owned())),
+                ..AsyncSettings::default()
+            });
             match self {
                 Self::First | Self::Replaced => (),
-                Self::Updated => function.memory = Memory::mib(1024),
+                Self::Updated => {
+                    function.memory = Memory::mib(1024);
+                    function.asynchronous = Some(AsyncSettings::default());
+                }
                 Self::Renamed => function.name = name("renamed"),
-                Self::Smaller => function.triggers.clear(),
+                Self::Smaller => {
+                    function.triggers.clear();
+                    function.asynchronous = None;
+                }
                 Self::Broken => function.example = Some(json!({"do": "error"})),
             }
         })

@@ -86,6 +86,7 @@ pub fn function(text: &str) -> Function {
         example: None,
         batching: None,
         traffic: None,
+        asynchronous: None,
         triggers: Vec::new(),
         aws: AwsOptions::default(),
         azure: AzureOptions::default(),

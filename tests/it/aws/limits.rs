@@ -24,6 +24,7 @@ models:
       TOKEN: { secret: limits-token }
       PARAMETER: { secret: /limits/parameter }
       AWS_ENDPOINT_URL: "${env:AWS_ENDPOINT_URL}"
+    async: { max_tries: 3, max_age: 6h, on_success: { queue: done }, on_failure: { topic: alerts } }
     triggers:
       - http:
           method: POST
@@ -50,8 +51,8 @@ models:
       reserved_concurrency: 3
       provisioned_concurrency: 1
       log_retention_days: 3653
-"#;
       layers: true
+"#;
 
 /// As [`MANIFEST`] after a day's work.
 fn changed() -> String {
@@ -61,6 +62,10 @@ fn changed() -> String {
         ("cost-center: \"0\"", "owner: me"),
         ("[iris, roses]", "[tulips]"),
         (", \"https://example.org\"]", "]"),
+        (
+            "{ max_tries: 3, max_age: 6h, on_success: { queue: done }, on_failure: { topic: alerts } }",
+            "{ max_tries: 1, max_age: 60s, on_failure: { queue: done } }",
+        ),
         ("every: 1 minute", "every: 2 minutes"),
         ("window: 5m, max_tries: 3", "window: 1s, max_tries: 1000"),
         ("suffix: .csv", "suffix: .tsv"),

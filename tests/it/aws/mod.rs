@@ -1,61 +1,61 @@
 //! mlfn on AWS, as ministack makes it: the real binary deploys there, and ministack runs what was
 //! deployed. What AWS has is read back by boto3.
 //!
+//! - `asynchronous`: requests that nobody waits for, and who is told what became of them
 //! - `auth`: who may call
-//! - `examples`: the whole life of every example, and the calls that it takes
 //! - `engines`: what tract runs is deployed as what ONNX Runtime runs
+//! - `examples`: the whole life of every example, and the calls that it takes
 //! - `faults`: what is cut short is finished
-//! - `limits`: nothing is asked that the models of AWS's services do not allow
 //! - `layers`: the library by itself
+//! - `limits`: nothing is asked that the models of AWS's services do not allow
 //! - `policy`: what whoever deploys must be allowed
 //! - `traffic`: requests that move to a new version, and logs that stay
 //! - `triggers`: what comes from each source reaches its model, and what comes of it
 //!
 //! What ministack does not do: it never shares traffic between versions, knows no tokens of users
-//! but those of its own Cognito, and does not refuse a mapping, a route or a stage that is there
+//! but those of its own Cognito, takes the settings of asynchronous requests from the function only
+//! and not from the alias that they are for, tells nobody of success, and does not refuse a mapping, a route or a stage that is there
 //! already (`providers/aws/tests/answers` replays those refusals).
 
+mod asynchronous;
 mod auth;
+mod engines;
 mod examples;
 mod faults;
+mod layers;
 mod limits;
 mod policy;
-mod engines;
 mod traffic;
-mod layers;
 mod triggers;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use mlfn_testkit::proxy::{Call, Proxy};
 use mlfn_testkit::requests::judge;
-use std::path::PathBuf;
 use mlfn_testkit::servers::Ministack;
 use serde_json::{Value as Json, json};
 
 use crate::support::boto3::Boto3;
 use crate::support::mlfn::{Mlfn, Output, Project};
+use crate::support::unpacked::Unpacked;
 
 /// An account, and a project that is deployed to it.
 struct Account {
-use crate::support::unpacked::Unpacked;
     aws: Ministack,
     /// Between mlfn and the account.
     proxy: Proxy,
     boto3: Boto3,
+    /// What the layers of functions hold, if they have any.
+    layers: Option<Unpacked>,
 }
 
 impl Account {
-    /// What the layers of functions hold, if they have any.
-    layers: Option<Unpacked>,
     async fn start() -> Self {
         Self::with(Ministack::start).await
     }
 
     async fn with(start: fn() -> Ministack) -> Self {
-        let start = tokio::task::spawn_blocking(start);
-        let aws = start.await.expect("starts");
-        let proxy = Proxy::start(&aws.url());
         Self::having(None, start).await
     }
 
@@ -75,6 +75,9 @@ impl Account {
         layers: Option<Unpacked>,
         start: impl FnOnce() -> Ministack + Send + 'static,
     ) -> Self {
+        let start = tokio::task::spawn_blocking(start);
+        let aws = start.await.expect("starts");
+        let proxy = Proxy::start(&aws.url());
         let boto3 = Boto3::at(&aws.url()).await;
         Self {
             aws,
@@ -154,9 +157,6 @@ impl Account {
     }
 }
 
-/// What is in every account of ministack.
-fn is_given(name: &str) -> bool {
-    name == "default" || name.starts_with("AWSServiceRole")
 /// The layer that all models have, unpacked.
 fn layer() -> Unpacked {
     let manifest = "mlfn: 1\nservice: iris\nprovider: aws\nmodels:\n  classifier:\n    \
@@ -167,15 +167,18 @@ fn layer() -> Unpacked {
     Unpacked::of(&project.folder().join(name))
 }
 
+/// What is in every account of ministack.
+fn is_given(name: &str) -> bool {
+    name == "default" || name.starts_with("AWSServiceRole")
 }
 
 /// Service, method, the list in its answer, and what names an item; else the item is a name.
 const LISTS: [(&str, &str, &str, &str); 12] = [
     ("lambda", "list_functions", "Functions", "FunctionName"),
+    ("lambda", "list_layers", "Layers", "LayerName"),
     (
         "lambda",
         "list_event_source_mappings",
-    ("lambda", "list_layers", "Layers", "LayerName"),
         "EventSourceMappings",
         "EventSourceArn",
     ),

@@ -15,14 +15,15 @@ models:
   classifier:
     path: model.onnx
     example: { features: [5.1, 3.5, 1.4, 0.2] }
+    async: { on_failure: { queue: failed } }
     triggers:
       - http: POST /predict
       - queue: { name: jobs, output: results }
       - topic: news
       - schedule: { every: 5 minutes, input: { features: [5.1, 3.5, 1.4, 0.2] } }
       - storage: { bucket: rights-uploads, output: { bucket: rights-predictions } }
-";
     aws: { layers: true }
+";
 
 const USER: &str = "deployer";
 
@@ -81,8 +82,8 @@ async fn the_policy_of_a_plan_is_enough_and_all_of_it_is_needed() {
     let policy = policy.json();
     let all = policy["Statement"].as_array().expect("is a list").clone();
     let mut unneeded = Vec::new();
-    for (number, statement) in all.iter().enumerate() {
     let asked_for = |statement: &&Json| statement["Action"] != json!([NEVER_ASKED_FOR]);
+    for (number, statement) in all.iter().enumerate() {
         let mut others = all.clone();
         others.remove(number);
         office.allow(&others).await;
@@ -113,19 +114,19 @@ const ABOUT_EVERYTHING: [&str; 7] = [
     "sns:ListTagsForResource",
 ];
 
-/// A statement, and what ministack wants beyond it for the same.
 /// AWS wants it from whoever looks at a layer, or gives it to a function. ministack wants the right to
 /// list layers for the first, and nothing for the second.
 const NEVER_ASKED_FOR: &str = "lambda:GetLayerVersion";
 
+/// A statement, and what ministack wants beyond it for the same.
 fn in_ministacks_words(statement: &Json) -> Vec<Json> {
     let actions = statement["Action"].as_array().expect("is a list");
     let named = actions.iter().filter_map(Json::as_str);
     let beyond: Vec<&str> = named
         .filter_map(|action| match action {
             "lambda:GetAlias" => Some("lambda:ListAliases"),
-            action => ABOUT_EVERYTHING.contains(&action).then_some(action),
             "lambda:ListLayerVersions" => Some("lambda:ListLayers"),
+            action => ABOUT_EVERYTHING.contains(&action).then_some(action),
         })
         .collect();
     let mut all = vec![statement.clone()];

@@ -8,7 +8,7 @@ use mlfn_core::{
 };
 
 use super::policy::{Statement, document, object, trust};
-use super::{callee, found, is_arn, names, permission, tagged};
+use super::{asynchronous, callee, found, is_arn, names, permission, tagged};
 use crate::{kinds, schedule};
 
 /// What S3 calls the making of an object, by whatever call.
@@ -39,7 +39,8 @@ pub(super) fn shared(service: &Service) -> Vec<Resource> {
     }
     let ours = |topic: &&TopicTrigger| !is_arn(&topic.name);
     let topics = functions().flat_map(topics).filter(ours);
-    let topics: BTreeSet<&str> = topics.map(|topic| topic.name.as_str()).collect();
+    let mut topics: BTreeSet<&str> = topics.map(|topic| topic.name.as_str()).collect();
+    topics.extend(functions().flat_map(asynchronous::topics));
     all.extend(topics.into_iter().map(|name| {
         let id = names::id(kinds::TOPIC, name);
         tagged(service, id, service.cloud_name(name))
@@ -62,6 +63,11 @@ pub(super) fn needs(function: &Function) -> impl Iterator<Item = Statement> {
         let objects = objects(&s.bucket, s.prefix.as_deref(), s.suffix.as_deref());
         Statement::new("ReadObjects", &["s3:GetObject"], objects)
     })
+}
+
+/// The ARN of a topic.
+pub(super) fn topic_arn(name: &str) -> Value {
+    found(kinds::TOPIC, name)
 }
 
 /// The ARN of a bucket.

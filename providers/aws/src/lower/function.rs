@@ -8,7 +8,9 @@ use mlfn_core::{
 use serde_json::json;
 
 use super::policy::{Statement, document, trust};
-use super::{alias, events, layers, names, outputs, packages, queue, secrets, stream, tagged};
+use super::{
+    alias, asynchronous, events, layers, names, outputs, packages, queue, secrets, stream, tagged,
+};
 use crate::kinds;
 use crate::package;
 
@@ -24,11 +26,11 @@ const EPHEMERAL_STORAGE: u32 = 512;
 /// Runs the file `bootstrap` of the package on Amazon Linux 2023.
 const RUNTIME: &str = "provided.al2023";
 
-/// The function's fields that are no part of a version.
-const OUTSIDE_OF_VERSIONS: [&str; 4] = ["code_bucket", "code_key", "reserved_concurrency", "tags"];
 /// The field that names the layers of a function.
 const LAYERS: &str = "layers";
 
+/// The function's fields that are no part of a version.
+const OUTSIDE_OF_VERSIONS: [&str; 4] = ["code_bucket", "code_key", "reserved_concurrency", "tags"];
 
 /// The resources of one function that do not depend on its triggers.
 pub(super) fn resources(
@@ -67,6 +69,7 @@ fn role(service: &Service, function: &Function, artifact: &Artifact) -> Resource
     allowed.extend(stream::needs(function));
     allowed.extend(events::needs(function));
     allowed.extend(outputs::needs(function));
+    allowed.extend(asynchronous::needs(function));
     allowed.extend(secrets::needs(function));
     allowed.extend(packages::needs(service, function, artifact));
     tagged(
@@ -111,12 +114,12 @@ fn lambda(service: &Service, function: &Function, artifact: &Artifact) -> Resour
     if let Some(instances) = function.aws.reserved_concurrency {
         lambda = lambda.with("reserved_concurrency", instances);
     }
-    let environment = environment(service, function, artifact);
-    if !environment.is_empty() {
-        lambda = lambda.with("environment", Value::Object(environment));
     if let Some(layers) = layers::field(function, artifact) {
         lambda = lambda.with(LAYERS, layers);
     }
+    let environment = environment(service, function, artifact);
+    if !environment.is_empty() {
+        lambda = lambda.with("environment", Value::Object(environment));
     }
     with_code(lambda, function, artifact)
 }

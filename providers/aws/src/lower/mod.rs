@@ -6,17 +6,19 @@
 //! - `packages`: packages and models that are uploaded to a bucket
 //! - `http`: function URLs and the HTTP API
 //! - `queue`, `stream`: what Lambda polls
+//! - `asynchronous`: what becomes of requests that nobody waits for
 //! - `events`: schedules, topics, buckets: what calls Lambda
 //! - `outputs`: where predictions go besides the caller
 //! - `secrets`: what the environment refers to
 //! - `names`, `policy`: names, and policy documents
 
+mod asynchronous;
 mod events;
 mod function;
 mod http;
+mod layers;
 mod names;
 mod outputs;
-mod layers;
 mod packages;
 mod policy;
 mod queue;
@@ -39,10 +41,11 @@ pub fn lower(service: &Service, artifacts: &[Artifact]) -> Vec<Resource> {
     let mut all = Vec::new();
     for (function, artifact) in service.functions.iter().zip(artifacts) {
         all.extend(function::resources(service, function, artifact));
+        all.extend(layers::resources(service, function, artifact));
         all.extend(queue::mappings(service, function));
         all.extend(stream::resources(service, function));
-        all.extend(layers::resources(service, function, artifact));
         all.extend(events::resources(service, function));
+        all.extend(asynchronous::resources(service, function));
     }
     all.extend(packages::shared(service, artifacts));
     all.extend(http::resources(service));

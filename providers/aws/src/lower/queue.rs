@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mlfn_core::{Function, QueueTrigger, Resource, ResourceId, Seconds, Service, Trigger, Value};
 
 use super::policy::Statement;
-use super::{callee, found, is_arn, names, tagged};
+use super::{asynchronous, callee, found, is_arn, names, tagged};
 use crate::{kinds, limits};
 
 /// Six times the function's timeout, so that Lambda can try again after throttling (Developer
@@ -82,6 +82,7 @@ pub(super) fn shared(service: &Service) -> Vec<Resource> {
                 .push((function, queue));
             written.extend(queue.output.as_deref());
         }
+        written.extend(asynchronous::queues(function));
     }
     for (name, readers) in readers.iter().filter(|(name, _)| !is_arn(name)) {
         all.push(read_queue(service, name, readers));

@@ -263,6 +263,17 @@ pub(super) const NEEDS: &[Needs] = &[
         probe: &[],
     },
     Needs {
+        kind: kinds::EVENT_INVOKE_CONFIG.kind,
+        read: &[need(
+            &["lambda:GetFunction", "lambda:GetFunctionEventInvokeConfig"],
+            FUNCTION,
+        )],
+        create: &[need(&["lambda:PutFunctionEventInvokeConfig"], FUNCTION)],
+        update: &[need(&["lambda:PutFunctionEventInvokeConfig"], FUNCTION)],
+        delete: &[need(&["lambda:DeleteFunctionEventInvokeConfig"], FUNCTION)],
+        probe: &[],
+    },
+    Needs {
         kind: kinds::PERMISSION.kind,
         read: &[need(&["lambda:GetPolicy", "lambda:GetFunction"], FUNCTION)],
         create: &[need(&["lambda:AddPermission"], FUNCTION)],

@@ -9,6 +9,7 @@
 //! | `function` | function |
 //! | `version` | function-version |
 //! | `alias` | alias, provisioned-concurrency |
+//! | `event_invoke` | event-invoke-config |
 //! | `permission` | permission |
 //! | `function_url` | function-url |
 //! | `http_api` | http-api, http-integration, http-authorizer, http-route, http-stage |
@@ -31,14 +32,15 @@ mod alias;
 mod bucket;
 mod cloudwatch;
 mod context;
+mod event_invoke;
 mod existing;
 mod function;
 mod function_url;
 mod http_api;
 mod invoke;
+mod layer;
 mod log_group;
 mod logs;
-mod layer;
 mod mapping;
 mod notification;
 mod packages;
@@ -106,11 +108,12 @@ fn kind(name: &str) -> Option<&'static dyn Kind> {
         () if is(kinds::LOG_GROUP) => &log_group::LogGroup,
         () if is(kinds::DEPLOYMENT_BUCKET) => &packages::DeploymentBucket,
         () if is(kinds::CODE_OBJECT) => &packages::CodeObject,
+        () if is(kinds::LAYER) => &layer::Layer,
         () if is(kinds::FUNCTION) => &function::Function,
         () if is(kinds::FUNCTION_VERSION) => &version::Version,
-        () if is(kinds::LAYER) => &layer::Layer,
         () if is(kinds::ALIAS) => &alias::Alias,
         () if is(kinds::PROVISIONED_CONCURRENCY) => &alias::ProvisionedConcurrency,
+        () if is(kinds::EVENT_INVOKE_CONFIG) => &event_invoke::EventInvokeConfig,
         () if is(kinds::PERMISSION) => &permission::Permission,
         () if is(kinds::FUNCTION_URL) => &function_url::FunctionUrl,
         () if is(kinds::HTTP_API) => &http_api::Api,

@@ -2,9 +2,9 @@
 
 use mlfn_aws::Aws;
 use mlfn_core::{
-    Alarm, Architecture, ArchiveFormat, Artifact, Digest, EnvironmentValue, FetchedFile, Function,
-    Layer, Lower as _, Memory, Provider as _, ProviderName, Resource, Route, RouteSpec, Seconds,
-    SecretRef, Service, Traffic,
+    Alarm, Architecture, ArchiveFormat, Artifact, AsyncSettings, Destination, Digest,
+    EnvironmentValue, FetchedFile, Function, Layer, Lower as _, Memory, Provider as _,
+    ProviderName, Resource, Route, RouteSpec, Seconds, SecretRef, Service, Traffic,
 };
 use mlfn_testkit::{function, listing, service, trigger};
 use serde_json::{Value as Json, json};
@@ -317,12 +317,32 @@ fn options() -> Vec<Case> {
                 alarm: Alarm::Named("too slow".to_owned()),
             });
         }),
+        case("async", |s| {
+            s.functions[0].asynchronous = Some(AsyncSettings {
+                max_tries: Some(2),
+                max_age: Some(Seconds::new(3600)),
+                on_success: Some(Destination::Queue("done".to_owned())),
+                on_failure: Some(Destination::Topic("alerts".to_owned())),
+            });
+        }),
+        two_sharing_a_destination(),
         case("concurrency", |s| {
             s.functions[0].aws.reserved_concurrency = Some(5);
             s.functions[0].aws.provisioned_concurrency = Some(2);
         }),
         longest_names(),
     ]
+}
+
+/// One function sends where the other reads, and to what exists already.
+fn two_sharing_a_destination() -> Case {
+    let mut case = two("async-shared", &[], &[("queue", json!({"name": "again"}))]);
+    case.service.functions[0].asynchronous = Some(AsyncSettings {
+        on_success: Some(Destination::Topic(format!("arn:aws:sns:{ACCOUNT}:news"))),
+        on_failure: Some(Destination::Queue("again".to_owned())),
+        ..AsyncSettings::default()
+    });
+    case
 }
 
 fn longest_names() -> Case {

@@ -37,7 +37,10 @@ fn name_fits(kind: &str, name: &str) -> bool {
         "aws:function-version" => name
             .split_once('@')
             .is_some_and(|(_, description)| description.len() <= 256),
-        "aws:alias" | "aws:function-url" | "aws:provisioned-concurrency" => name
+        "aws:alias"
+        | "aws:event-invoke-config"
+        | "aws:function-url"
+        | "aws:provisioned-concurrency" => name
             .split_once(':')
             .is_some_and(|(_, alias)| alias == "live"),
         "aws:permission" => last().len() <= 100 && words(last(), "-_"),
@@ -96,6 +99,9 @@ fn value_fits(kind: &str, field: &str, value: &Json) -> bool {
         // Nobody asks for requests to go elsewhere.
         ("aws:alias", "routing") => value.is_null(),
         ("aws:provisioned-concurrency", "instances") => number(value, 1, u64::MAX),
+        ("aws:event-invoke-config", "max_retries") => number(value, 0, 2),
+        ("aws:event-invoke-config", "max_age") => number(value, 60, 21_600),
+        ("aws:event-invoke-config", _) => length(value, 1, 350),
         ("aws:permission", "action") => one_of(
             value,
             &["lambda:InvokeFunction", "lambda:InvokeFunctionUrl"],

@@ -11,7 +11,8 @@ use serde_json::{Value as Json, json};
 use super::record::{Record, Thing, file, number};
 use crate::emulator::LATEST;
 use crate::emulator::wiring::{
-    Alias, Api, ApiRoute, Cors, FunctionWiring, Revision, Tokens, Url, Variable, Wiring,
+    Alias, Api, ApiRoute, Asynchronous, Cors, FunctionWiring, Revision, Tokens, Url, Variable,
+    Wiring,
 };
 use crate::packages::Packages;
 use crate::platform::{ACCOUNT, REGION, arn};
@@ -20,11 +21,11 @@ const FUNCTION: &str = "aws:function";
 const VERSION: &str = "aws:function-version";
 const ALIAS: &str = "aws:alias";
 const API: &str = "aws:http-api";
-
 const LAYER: &str = "aws:layer";
 
 /// What a version remembers of the layer that it was published with, which may go before it does.
 const LAYER_CONTENT: &str = "layer_content";
+
 /// Seconds that a function may take, MB that it has, and MB of `/tmp`, if nobody said: Lambda's
 /// own defaults.
 const TIMEOUT: u32 = 3;
@@ -71,8 +72,8 @@ pub(super) fn outputs(record: &Record, kind: &str, thing: &Thing) -> Vec<(&'stat
             ]
         }
         "code-object" => code_object(&name),
-        "function" | "alias" => vec![("arn", json!(arn(Some(region), &name)))],
         "layer" => vec![("arn", of("lambda", &layer_name(thing)))],
+        "function" | "alias" => vec![("arn", json!(arn(Some(region), &name)))],
         "function-version" => {
             vec![(
                 "version",
@@ -122,7 +123,6 @@ pub(super) fn outputs(record: &Record, kind: &str, thing: &Thing) -> Vec<(&'stat
     }
 }
 
-fn code_object(name: &str) -> Vec<(&'static str, Json)> {
 /// `layer:<name>:<number>`.
 fn layer_name(layer: &Thing) -> String {
     let (name, _) = layer.name.split_once('@').unwrap_or((&layer.name, ""));
@@ -137,6 +137,7 @@ fn layer_content(record: &Record, fields: &BTreeMap<String, Json>) -> Option<Dig
     file(&layer.fields, "content")
 }
 
+fn code_object(name: &str) -> Vec<(&'static str, Json)> {
     let (bucket, key) = name.split_once('/').unwrap_or((name, ""));
     vec![("bucket", json!(bucket)), ("key", json!(key))]
 }
@@ -159,6 +160,18 @@ pub(crate) fn models(record: &Record) -> impl Iterator<Item = ((String, String),
     })
 }
 
+/// The ARNs of what is told what became of asynchronous requests, as far as it is of `service`.
+pub(crate) fn destinations<'a>(
+    record: &'a Record,
+    service: &'a str,
+) -> impl Iterator<Item = String> + 'a {
+    let all = record.of_kind("aws:event-invoke-config");
+    let arns = all.flat_map(|thing| ["on_success", "on_failure"].map(|field| thing.text(field)));
+    let arns = arns.flatten();
+    let of_service = arns.filter(move |arn| arn.split(':').nth(2) == Some(service));
+    of_service.map(str::to_owned)
+}
+
 /// Named by the table's name or ARN.
 fn table_stream(name: &str, of: &dyn Fn(&str, &str) -> Json) -> Json {
     const ENABLED: &str = "stream/2025-01-01T00:00:00.000";
@@ -175,7 +188,7 @@ pub(super) fn parent(thing: &Thing) -> Option<(&str, &str)> {
     match thing.kind.strip_prefix("aws:")? {
         "function-version" => Some((FUNCTION, before('@')?)),
         "alias" => Some((FUNCTION, before(':')?)),
-        "provisioned-concurrency" | "function-url" => Some((ALIAS, name)),
+        "provisioned-concurrency" | "function-url" | "event-invoke-config" => Some((ALIAS, name)),
         "permission" => Some((ALIAS, before('/')?)),
         "http-integration" | "http-authorizer" | "http-route" | "http-stage" => {
             Some((API, before('/')?))
@@ -199,6 +212,11 @@ pub(super) fn admit(record: &mut Record, thing: &mut Thing) -> Result<(), Failur
     }
     match thing.kind.as_str() {
         VERSION => publish(record, thing),
+        LAYER => {
+            let (name, _) = thing.name.split_once('@').unwrap_or((&thing.name, ""));
+            thing.number = Some(record.count(&format!("{LAYER} {name}")));
+            Ok(())
+        }
         ALIAS => points_to_something(record, thing),
         _ => Ok(()),
     }
@@ -212,11 +230,6 @@ fn publish(record: &mut Record, thing: &mut Thing) -> Result<(), Failure> {
         return Err(Failure::NotFound { what: function });
     };
     let (wanted, found) = (file(&thing.fields, "code"), file(&latest.fields, "code"));
-        LAYER => {
-            let (name, _) = thing.name.split_once('@').unwrap_or((&thing.name, ""));
-            thing.number = Some(record.count(&format!("{LAYER} {name}")));
-            Ok(())
-        }
     if wanted != found {
         let why = format!("`{function}` has other code by now than the one to publish");
         return Err(Failure::Conflict { why });
@@ -331,10 +344,20 @@ impl Wirer<'_> {
         FunctionWiring {
             revisions: latest.into_iter().chain(versions).collect(),
             reserved: thing.number_of("reserved_concurrency"),
+            asynchronous: self.asynchronous(name),
             warm: self.warm(name, &aliases),
             aliases,
             tags: thing.tags.clone(),
         }
+    }
+
+    fn asynchronous(&self, function: &str) -> BTreeMap<String, Asynchronous> {
+        let all = self.record.of_kind("aws:event-invoke-config");
+        let ours = all.filter_map(|thing| {
+            let (of, alias) = thing.name.split_once(':')?;
+            (of == function).then(|| (alias.to_owned(), asynchronous(thing)))
+        });
+        ours.collect()
     }
 
     fn warm(&self, function: &str, aliases: &BTreeMap<String, Alias>) -> BTreeMap<String, u32> {
@@ -355,6 +378,7 @@ impl Wirer<'_> {
             return None;
         }
         let seconds = number(fields, "timeout").unwrap_or(TIMEOUT);
+        let layer = file(fields, LAYER_CONTENT).or_else(|| layer_content(self.record, fields));
         Some(Revision {
             bytes: self
                 .record
@@ -366,6 +390,7 @@ impl Wirer<'_> {
             label: None,
             digest,
             root,
+            layers: layer.map(|digest| self.packages.path(&digest)),
             memory: Memory::mib(number(fields, "memory").unwrap_or(MEMORY)),
             timeout: Duration::from_secs(seconds.into()),
             scratch: Memory::mib(number(fields, "ephemeral_storage").unwrap_or(SCRATCH)),
@@ -378,7 +403,6 @@ impl Wirer<'_> {
     }
 
     fn api(&self, api: &Thing) -> Api {
-        let layer = file(fields, LAYER_CONTENT).or_else(|| layer_content(self.record, fields));
         let inside = |kind| {
             let all = self.record.of_kind(kind);
             all.filter(|thing| parent(thing) == Some((API, api.name.as_str())))
@@ -390,7 +414,6 @@ impl Wirer<'_> {
             .filter_map(|route| {
                 let integration = route.text("integration")?;
                 let integration = inside("aws:http-integration")
-            layers: layer.map(|digest| self.packages.path(&digest)),
                     .find(|thing| made_up(thing, 7) == integration)?;
                 let authorizer = route.text("authorizer");
                 let authorizer = authorizer.and_then(|id| {
@@ -429,6 +452,19 @@ fn tokens(authorizer: &Thing) -> Tokens {
     Tokens {
         issuer: authorizer.text("issuer").unwrap_or_default().to_owned(),
         audience: serde_json::from_value(audience).unwrap_or_default(),
+    }
+}
+
+fn asynchronous(thing: &Thing) -> Asynchronous {
+    let usual = Asynchronous::default();
+    let age = thing.number_of("max_age");
+    Asynchronous {
+        tries: thing
+            .number_of("max_retries")
+            .map_or(usual.tries, |retries| retries + 1),
+        max_age: age.map_or(usual.max_age, |age| Duration::from_secs(age.into())),
+        on_success: thing.text("on_success").map(str::to_owned),
+        on_failure: thing.text("on_failure").map(str::to_owned),
     }
 }
 
@@ -481,12 +517,12 @@ fn facts(fields: &BTreeMap<String, Json>) -> BTreeMap<String, Json> {
         facts.extend(given(field).map(|value| (fact.to_owned(), value)));
     }
     let architectures = given("architecture").map(|one| json!([one]));
+    let layers = given("layers").and_then(|layers| serde_json::from_value(layers).ok());
+    let layers =
+        layers.map(|layers: Vec<String>| layers.iter().map(|arn| json!({ "Arn": arn })).collect());
+    facts.extend(layers.map(|value| ("Layers".to_owned(), value)));
     facts.extend(architectures.map(|value| ("Architectures".to_owned(), value)));
     let logging = given("log_group").map(|group| json!({"LogFormat": "Text", "LogGroup": group}));
     facts.extend(logging.map(|value| ("LoggingConfig".to_owned(), value)));
     facts
 }
-    let layers = given("layers").and_then(|layers| serde_json::from_value(layers).ok());
-    let layers =
-        layers.map(|layers: Vec<String>| layers.iter().map(|arn| json!({ "Arn": arn })).collect());
-    facts.extend(layers.map(|value| ("Layers".to_owned(), value)));

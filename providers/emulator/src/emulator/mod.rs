@@ -88,7 +88,8 @@ pub struct Limits {
     pub cpu_share: CpuShare,
     /// How long an instance may have nothing to do before it ends.
     pub idle: Duration,
-    /// The first pause before a failed event is tried again; the second is twice as long.
+    /// The first pause before a failed event is tried again; the second is twice as long. In the
+    /// cloud, it is a minute.
     pub event_pause: Duration,
 }
 
@@ -98,7 +99,7 @@ impl Default for Limits {
             concurrency: 64,
             cpu_share: CpuShare::Off,
             idle: Duration::from_mins(5),
-            event_pause: Duration::from_mins(1),
+            event_pause: Duration::from_secs(1),
         }
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct FunctionWiring {
     pub(crate) revisions: BTreeMap<String, Revision>,
     /// Pointers to revisions.
     pub(crate) aliases: BTreeMap<String, Alias>,
+    /// What becomes of asynchronous requests, by alias.
+    pub(crate) asynchronous: BTreeMap<String, Asynchronous>,
     /// Requests at a time that are set aside for it, and the most that it gets.
     pub(crate) reserved: Option<u32>,
     /// How many instances of a revision are kept warm.
@@ -74,6 +76,31 @@ impl Alias {
     }
 }
 
+/// What becomes of asynchronous requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asynchronous {
+    /// How often a function gets a request that it fails on.
+    pub(crate) tries: u32,
+    /// How old a request may become.
+    pub(crate) max_age: Duration,
+    /// The ARN of the queue or topic that is told of what was done.
+    pub(crate) on_success: Option<String>,
+    /// The ARN of the queue or topic that is told of what was given up.
+    pub(crate) on_failure: Option<String>,
+}
+
+/// As Lambda has it if nobody says (`PutFunctionEventInvokeConfig`).
+impl Default for Asynchronous {
+    fn default() -> Self {
+        Self {
+            tries: 3,
+            max_age: Duration::from_hours(6),
+            on_success: None,
+            on_failure: None,
+        }
+    }
+}
+
 /// What was deployed at one time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Revision {
@@ -85,6 +112,8 @@ pub(crate) struct Revision {
     pub(crate) bytes: u64,
     /// Where it is unpacked.
     pub(crate) root: PathBuf,
+    /// Where the files of its layers are, if it has any.
+    pub(crate) layers: Option<PathBuf>,
     pub(crate) memory: Memory,
     pub(crate) timeout: Duration,
     /// Size of `/tmp`.
@@ -112,8 +141,6 @@ pub(crate) enum Variable {
 
 /// The address of a function.
 #[derive(Debug, Clone, PartialEq)]
-    /// Where the files of its layers are, if it has any.
-    pub(crate) layers: Option<PathBuf>,
 pub(crate) struct Url {
     pub(crate) function: String,
     /// Which alias or revision it leads to; none means the newest.

@@ -28,7 +28,13 @@ use crate::pool::Done;
 use crate::{Emulator, InvokeError};
 
 /// Each call has the version of the API in which it came, as a date.
-const VERSIONS: [&str; 4] = ["2015-03-31", "2016-08-19", "2019-09-30", "2021-11-15"];
+const VERSIONS: [&str; 5] = [
+    "2015-03-31",
+    "2016-08-19",
+    "2019-09-25",
+    "2019-09-30",
+    "2021-11-15",
+];
 
 /// What the paths are about, behind the version.
 const SUBJECTS: [&str; 2] = ["functions", "account-settings"];
@@ -116,6 +122,7 @@ async fn route(
         (&Method::GET, ["versions"]) => describe::versions(emulator, &target),
         (&Method::GET, ["aliases"]) => describe::aliases(emulator, &target),
         (&Method::GET, ["aliases", alias]) => describe::alias(emulator, &target, alias),
+        (&Method::GET, ["event-invoke-config"]) => describe::asynchronous(emulator, &target),
         (&Method::GET, ["concurrency"]) => describe::concurrency(emulator, &target),
         _ => Err(unknown(&head)),
     }

@@ -17,14 +17,16 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
+use self::queue::state::Draft;
 pub(crate) use self::queue::store::Store as MessageStore;
 use self::queue::{QueueSource, Queues};
 use self::schedule::Schedules;
 use self::storage::{Buckets, StorageSource};
 use self::stream::{StreamSource, Streams};
-use self::topic::{TopicSource, Topics};
+use self::topic::{Publication, TopicSource, Topics};
 use crate::clock::Clock;
 use crate::cloud::record::Record;
+use crate::identifiers::uuid;
 use crate::{Emulator, FunctionHandle};
 
 /// One kind of source.
@@ -89,6 +91,29 @@ impl Sources {
     /// The streams, for the doors that lead to them.
     pub(crate) fn streams(&self) -> &Arc<Streams> {
         &self.streams
+    }
+
+    /// Sends `text` to the queue or topic of this ARN; why not, if there is none.
+    pub(crate) async fn tell(&self, arn: &str, text: String) -> Result<(), String> {
+        // arn:aws:<service>:<region>:<account>:<name>
+        let name = arn.rsplit(':').next().unwrap_or_default();
+        if arn.split(':').nth(2) == Some("sns") {
+            let publication = Publication {
+                message: text,
+                ..Publication::default()
+            };
+            let published = self.topics.publish(arn, &publication).await;
+            return published
+                .map(drop)
+                .ok_or_else(|| "there is no such topic here".to_owned());
+        }
+        let draft = Draft {
+            id: uuid(),
+            body: text,
+            ..Draft::default()
+        };
+        let sent = self.queues.send(name, vec![draft]).await;
+        sent.map(drop).map_err(|error| error.to_string())
     }
 
     /// Brings all of them to what the record says now.

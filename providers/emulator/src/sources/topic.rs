@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use super::queue::Queues;
 use super::queue::state::Draft;
 use super::{Source, Surroundings};
+use crate::cloud::aws::destinations;
 use crate::cloud::record::{Record, Thing};
 use crate::identifiers::{self, uuid};
 use crate::platform::{ACCOUNT, REGION};
@@ -202,13 +203,17 @@ impl Source for TopicSource {
     async fn stop(&self) {}
 }
 
-/// Topics that exist somewhere else have a stand-in here, if somebody subscribes to them.
+/// Topics that exist somewhere else have a stand-in here, if somebody subscribes to them, or they are
+/// told what became of requests.
 fn subscribers(record: &Record) -> BTreeMap<String, Vec<Subscription>> {
     let region = record.region.as_deref().unwrap_or(REGION);
     let arn = |topic: &Thing| format!("arn:aws:sns:{region}:{ACCOUNT}:{}", topic.name);
     let topics = record.of_kind("aws:topic");
     let mut all: BTreeMap<String, Vec<Subscription>> =
         topics.map(|topic| (arn(topic), Vec::new())).collect();
+    for arn in destinations(record, "sns") {
+        all.entry(arn).or_default();
+    }
     for subscription in record.of_kind("aws:subscription") {
         let ends = (subscription.text("topic"), subscription.text("function"));
         if let (Some(topic), Some(function)) = ends {

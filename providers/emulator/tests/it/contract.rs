@@ -34,11 +34,11 @@ impl LocalTwin {
         self.cloud.session(&access(&service), mlfn_aws::Aws.kinds())
     }
 
-    fn find(&self, kind: &str) -> Resource {
+    fn find(&self, kind: &str, name: &str) -> Resource {
         let wanted = self.wanted(Variant::First);
         wanted
             .into_iter()
-            .find(|resource| resource.id.kind() == kind)
+            .find(|resource| resource.id.kind() == kind && resource.id.name() == name)
             .expect("is there")
     }
 }
@@ -84,7 +84,7 @@ impl Twin for LocalTwin {
     }
 
     async fn tamper(&self) {
-        let queue = self.find("aws:queue");
+        let queue = self.find("aws:queue", "jobs");
         let session = self.session().await;
         let address = Address {
             id: queue.id.clone(),
@@ -115,7 +115,7 @@ impl Twin for LocalTwin {
     }
 
     async fn occupy(&self) {
-        let topic = self.find("aws:topic");
+        let topic = self.find("aws:topic", "news");
         let inputs = Inputs::default();
         let call = call(&topic, &inputs, self.folder.path());
         self.stranger().create(&call).await.expect("makes");

@@ -5,6 +5,7 @@
     reason = "helpers of tests end the test, as tests do"
 )]
 
+mod asynchronous;
 mod azure;
 mod changes;
 mod contract;

@@ -1,6 +1,7 @@
 //! What is written -> what is meant: defaults filled in, short forms expanded, texts turned into
 //! the types of the vocabulary. What cannot be turned is reported, one function a section.
 
+mod asynchronous;
 mod cron;
 mod http;
 mod models;
@@ -60,8 +61,8 @@ struct Defaults {
     memory: Option<Memory>,
     timeout: Option<Seconds>,
     architecture: Option<Architecture>,
-    environment: BTreeMap<String, EnvironmentValue>,
     engine: Option<ModelEngine>,
+    environment: BTreeMap<String, EnvironmentValue>,
     traffic: Option<Traffic>,
 }
 
@@ -83,8 +84,8 @@ pub(crate) fn normalise(
         memory: written.memory.clone(),
         timeout: written.timeout.clone(),
         architecture: written.architecture,
-        environment: written.environment.clone(),
         engine: written.engine,
+        environment: written.environment.clone(),
         traffic: written.traffic.clone(),
     };
     let defaults = self::defaults(&defaults, &root, problems);
@@ -230,8 +231,8 @@ fn defaults(written: &v1::Stage, at: &FieldPath, problems: &mut Problems) -> Def
         memory: values::memory(written.memory.as_ref(), &at.key("memory"), problems),
         timeout: values::seconds(written.timeout.as_ref(), &at.key("timeout"), problems),
         architecture: written.architecture.map(values::architecture),
-        environment: values::environment(
         engine: written.engine.map(values::engine),
+        environment: values::environment(
             written.environment.as_ref(),
             &at.key("environment"),
             problems,

@@ -9,7 +9,7 @@ use mlfn_core::{
 };
 use serde_json::Value as Json;
 
-use super::{Defaults, Located, options, traffic, triggers, values};
+use super::{Defaults, Located, asynchronous, options, traffic, triggers, values};
 use crate::problems::{Code, Problem, Problems};
 use crate::schema::v1;
 
@@ -68,6 +68,9 @@ pub(super) fn function(
     let traffic = written.traffic.as_ref();
     let traffic =
         traffic.and_then(|written| traffic::traffic(written, &at.key("traffic"), problems));
+    let asynchronous = written.r#async.as_ref();
+    let asynchronous =
+        asynchronous.map(|written| asynchronous::settings(written, &at.key("async"), problems));
     let triggers = written.triggers.as_deref().unwrap_or_default();
     let (triggers_at, triggers) = triggers::triggers(triggers, &at.key("triggers"), problems);
     let function = Function {
@@ -85,6 +88,7 @@ pub(super) fn function(
         output,
         example: written.example.clone().map(Json::Object),
         batching,
+        asynchronous,
         traffic: traffic.or_else(|| defaults.traffic.clone()),
         triggers,
     };

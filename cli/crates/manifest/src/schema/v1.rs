@@ -217,6 +217,8 @@ pub(crate) struct ModelOptions {
     pub(crate) batching: Option<Batching>,
     /// How requests move to a new version; all at once if it is not given. Example: `traffic: { canary: 10%, every: 5m, alarm: errors }`
     pub(crate) traffic: Option<Traffic>,
+    /// What becomes of asynchronous requests, on AWS: those of `mlfn invoke --type Event`, topics, buckets and schedules. Example: `async: { max_tries: 2, on_failure: { queue: failed } }`
+    pub(crate) r#async: Option<Async>,
     /// What makes the model run. Example: `triggers: [{ http: POST /predict }]`
     pub(crate) triggers: Option<Vec<Trigger>>,
     /// What only AWS has. Example: `aws: { ephemeral_storage: 1GB }`
@@ -258,6 +260,31 @@ pub(crate) struct Traffic {
     pub(crate) every: Option<Quantity>,
     /// What speaks against the new version: `errors` for a request that it fails on, which is so if it is not given, or the name of an alarm that exists in the cloud. Example: `alarm: errors`
     pub(crate) alarm: Option<String>,
+}
+
+/// What becomes of asynchronous requests, which nobody waits for.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Async {
+    /// How often the model gets a request that it fails on; 3 if it is not given. Example: `max_tries: 2`
+    #[schemars(range(min = 1))]
+    pub(crate) max_tries: Option<u32>,
+    /// How old a request may become that is not answered; 6h if it is not given. Example: `max_age: 1h`
+    pub(crate) max_age: Option<Quantity>,
+    /// What gets each request with its answer. Example: `on_success: { queue: done }`
+    pub(crate) on_success: Option<Destination>,
+    /// What gets each request that is given up. Example: `on_failure: { topic: alerts }`
+    pub(crate) on_failure: Option<Destination>,
+}
+
+/// A queue or a topic: one of these keys.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1, "maxProperties" = 1))]
+pub(crate) struct Destination {
+    /// A queue. Example: `queue: failed`
+    pub(crate) queue: Option<String>,
+    /// A topic. Example: `topic: alerts`
+    pub(crate) topic: Option<String>,
 }
 
 /// How the model's outputs become an answer.
@@ -494,6 +521,8 @@ pub(crate) struct Aws {
     pub(crate) log_retention_days: Option<u32>,
     /// A bucket of yours for packages over the direct limit. Example: `deployment_bucket: my-packages`
     pub(crate) deployment_bucket: Option<String>,
+    /// Upload ONNX Runtime by itself, as a layer that all models of the service share; `false` if it is not given. Example: `layers: true`
+    pub(crate) layers: Option<bool>,
 }
 
 /// What only Azure has.
@@ -521,8 +550,6 @@ pub(crate) struct Gcp {
     /// Instances kept warm. Example: `min_instances: 0`
     pub(crate) min_instances: Option<u32>,
     /// The most instances. Example: `max_instances: 10`
-    /// Upload ONNX Runtime by itself, as a layer that all models of the service share; `false` if it is not given. Example: `layers: true`
-    pub(crate) layers: Option<bool>,
     #[schemars(range(min = 1))]
     pub(crate) max_instances: Option<u32>,
     /// Requests that one instance gets at the same time. Example: `concurrency: 4`

@@ -103,6 +103,32 @@ pub(super) fn concurrency(emulator: &Arc<Emulator>, target: &Target) -> Result<R
     Ok(ok(&reserved.unwrap_or_else(|| json!({}))))
 }
 
+/// `GetFunctionEventInvokeConfig`.
+pub(super) fn asynchronous(emulator: &Arc<Emulator>, target: &Target) -> Result<Reply, ApiError> {
+    let live = emulator.live();
+    let function = lookup(&live, target)?;
+    let qualifier = target.qualifier.as_deref().unwrap_or(LATEST);
+    let arn = arn(live.wiring.region.as_deref(), &target.function);
+    let arn = format!("{arn}:{qualifier}");
+    let Some(settings) = function.asynchronous.get(qualifier) else {
+        let message = format!("The function {arn} doesn't have an EventInvokeConfig");
+        return Err(ApiError::not_found(&message));
+    };
+    let to = |destination: &Option<String>| match destination {
+        Some(arn) => json!({ "Destination": arn }),
+        None => json!({}),
+    };
+    Ok(ok(&json!({
+        "FunctionArn": arn,
+        "MaximumRetryAttempts": settings.tries - 1,
+        "MaximumEventAgeInSeconds": settings.max_age.as_secs(),
+        "DestinationConfig": {
+            "OnSuccess": to(&settings.on_success),
+            "OnFailure": to(&settings.on_failure),
+        },
+    })))
+}
+
 /// `GetAccountSettings`: the limits of storage are AWS's own
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), that of requests at
 /// a time is the local cloud's.

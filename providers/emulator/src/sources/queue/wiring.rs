@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::event::{Origin, sibling};
 use super::message::Millis;
 use super::state::{Order, Settings};
+use crate::cloud::aws::destinations;
 use crate::cloud::record::{Record, Thing};
 use crate::platform::{ACCOUNT, REGION};
 
@@ -46,18 +47,20 @@ const VISIBILITY: u32 = 30;
 /// Messages in a batch if nobody says (`CreateEventSourceMapping`, `BatchSize`).
 const BATCH: u32 = 10;
 
-/// All queues, by name. One that is read and exists somewhere else has a stand-in here.
+/// All queues, by name. One that is read, or told what became of requests, and exists somewhere else
+/// has a stand-in here.
 pub(super) fn queues(record: &Record) -> BTreeMap<String, Queue> {
     let region = record.region.as_deref().unwrap_or(REGION);
     let readers = readers(record).into_values();
-    let foreign = readers.map(|reader| {
-        let arn = reader.origin.arn;
+    let read = readers.map(|reader| reader.origin.arn);
+    let foreign = read.chain(destinations(record, "sqs")).filter_map(|arn| {
+        let name = queue_in(&arn)?;
         let queue = Queue {
-            settings: settings(&reader.queue, None),
+            settings: settings(&name, None),
             arn,
             modified: 0,
         };
-        (reader.queue, queue)
+        Some((name, queue))
     });
     let mut all: BTreeMap<String, Queue> = foreign.collect();
     all.extend(record.of_kind("aws:queue").map(|thing| {
