@@ -157,6 +157,8 @@ pub(crate) struct InspectArgs {
     /// The model
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) build: BuildArgs,
 }
 
 /// Pack functions as their cloud wants them, and show how large they are

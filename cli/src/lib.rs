@@ -217,7 +217,8 @@ fn dispatch_blocking(
             commands::validate::validate(&ValidateSettings::resolve(&args, global), report)
         }
         Command::Inspect(args) => {
-            commands::inspect::inspect(&InspectSettings::resolve(args), report)
+            let settings = InspectSettings::resolve(args, &global)?;
+            commands::inspect::inspect(&settings, report, printer)
         }
         Command::Package(args) => {
             commands::package::package(&PackageSettings::resolve(args, global)?, report, printer)

@@ -313,12 +313,19 @@ impl ValidateSettings {
 #[derive(Debug)]
 pub(crate) struct InspectSettings {
     pub(crate) model: PathBuf,
+    pub(crate) parts: PartsSettings,
+    /// The variables.
+    pub(crate) environment: Environment,
 }
 
 impl InspectSettings {
-    pub(crate) fn resolve(args: InspectArgs) -> Self {
-        let InspectArgs { model } = args;
-        Self { model }
+    pub(crate) fn resolve(args: InspectArgs, global: &GlobalSettings) -> anyhow::Result<Self> {
+        let InspectArgs { model, build } = args;
+        Ok(Self {
+            model,
+            parts: PartsSettings::of_build(build, &global.manifest)?,
+            environment: global.manifest.environment,
+        })
     }
 }
 

@@ -136,6 +136,30 @@ fn a_program_without_the_shim_for_tract_says_so() {
 }
 
 #[test]
+fn a_model_is_said_to_be_one_for_tract_or_not() {
+    let table = [
+        ("iris", "tract", "its first answer comes "),
+        (
+            "digits-svm",
+            "onnxruntime",
+            "tract cannot run the operator SVMClassifier",
+        ),
+    ];
+    for (example, engine, reason) in table {
+        let project = Project::copy_of(example);
+        let inspected = mlfn(&project, &["inspect", "model.onnx", "--json"])
+            .run()
+            .success();
+        let auto = &inspected.json()["engine_auto"];
+        assert_eq!(auto["engine"], engine, "{inspected}");
+        let said = auto["reason"].as_str().expect("is text");
+        assert!(said.contains(reason), "{said}");
+        let shown = mlfn(&project, &["inspect", "model.onnx"]).run().success();
+        assert!(shown.stdout.contains(said), "{shown}");
+    }
+}
+
+#[test]
 fn a_local_cloud_runs_what_tract_runs() {
     let golden = Golden::of("iris");
     let project = with_engine("iris", "auto");

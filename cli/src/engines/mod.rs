@@ -56,6 +56,11 @@ impl Choice {
         }
     }
 
+    /// Why, in words that follow a colon.
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
+    }
+
     fn onnxruntime(reason: impl Into<String>) -> Self {
         Self {
             engine: ModelEngine::OnnxRuntime,

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::commands::version::Versions;
 use crate::doctor::{self, Check};
+use crate::engines::Choice;
 use crate::pipeline::{Problems, Verdict};
 use crate::printer::{Palette, Printer};
 
@@ -72,9 +73,9 @@ impl Report for Human {
         Ok(())
     }
 
-    fn model(&self, model: &Model) -> io::Result<()> {
-        self.printer
-            .data(&model::describe(model, self.printer.data_palette()))
+    fn model(&self, model: &Model, auto: Option<&Choice>) -> io::Result<()> {
+        let text = model::describe(model, auto, self.printer.data_palette());
+        self.printer.data(&text)
     }
 
     fn examined(&self, checks: &[Check]) -> io::Result<()> {

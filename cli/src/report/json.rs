@@ -89,8 +89,17 @@ impl Report for Json {
             .try_for_each(|finding| self.line("finding", finding))
     }
 
-    fn model(&self, model: &Model) -> io::Result<()> {
-        self.document(model)
+    fn model(&self, model: &Model, auto: Option<&Choice>) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Inspected<'a> {
+            #[serde(flatten)]
+            model: &'a Model,
+            engine_auto: Option<&'a Choice>,
+        }
+        self.document(&Inspected {
+            model,
+            engine_auto: auto,
+        })
     }
 
     fn examined(&self, checks: &[Check]) -> io::Result<()> {

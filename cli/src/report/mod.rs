@@ -41,8 +41,8 @@ pub(crate) trait Report: Send + Sync {
     /// What is wrong with a manifest on the way to something else.
     fn problems(&self, problems: Problems<'_>) -> io::Result<()>;
 
-    /// Of `mlfn inspect`.
-    fn model(&self, model: &Model) -> io::Result<()>;
+    /// Of `mlfn inspect`: the model, and what would run it with `engine: auto`, if that is known.
+    fn model(&self, model: &Model, auto: Option<&Choice>) -> io::Result<()>;
 
     /// Says that a long command begins.
     fn begin(&self) -> io::Result<()>;

@@ -5,12 +5,14 @@ use std::fmt::Write as _;
 use mlfn_model::{ExternalFile, Model, Value};
 
 use super::table::{Align, size, table};
+use crate::engines::Choice;
 use crate::printer::Palette;
+use crate::shim::ShimKind;
 
 /// Everything that `mlfn inspect` shows.
-pub(super) fn describe(model: &Model, palette: Palette) -> String {
+pub(super) fn describe(model: &Model, auto: Option<&Choice>, palette: Palette) -> String {
     let sections = [
-        head(model),
+        head(model, auto),
         values("input", &model.inputs, palette),
         values("output", &model.outputs, palette),
         external(&model.external_data, palette),
@@ -24,7 +26,7 @@ pub(super) fn describe(model: &Model, palette: Palette) -> String {
     filled.join("\n")
 }
 
-fn head(model: &Model) -> String {
+fn head(model: &Model, auto: Option<&Choice>) -> String {
     let opsets: Vec<String> = model
         .opsets
         .iter()
@@ -44,7 +46,22 @@ fn head(model: &Model) -> String {
     }
     line("IR version", &model.ir_version.to_string());
     line("opsets", &opsets.join(", "));
+    if let Some(choice) = auto {
+        line("engine", &engine(choice));
+    }
     text
+}
+
+/// What runs the model if the manifest says nothing, and what if it says `auto`.
+fn engine(auto: &Choice) -> String {
+    match auto.kind() {
+        ShimKind::OnnxRuntime => {
+            format!("onnxruntime, also with `engine: auto`: {}", auto.reason())
+        }
+        ShimKind::Tract => {
+            format!("onnxruntime; with `engine: auto` tract: {}", auto.reason())
+        }
+    }
 }
 
 fn values(word: &'static str, values: &[Value], palette: Palette) -> String {
