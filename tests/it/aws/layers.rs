@@ -1,10 +1,13 @@
 //! ONNX Runtime in a layer: uploaded once, for all models and until there is another one.
 
+use std::path::Path;
+
 use mlfn_testkit::proxy::Call;
 use serde_json::{Value as Json, json};
 
 use super::Account;
 use crate::support::mlfn::Project;
+use crate::support::unpacked::Unpacked;
 
 const REQUEST: &str = r#"{"features": [5.1, 3.5, 1.4, 0.2]}"#;
 
@@ -58,6 +61,15 @@ fn changed(model: &[u8]) -> Vec<u8> {
     [model, &[0xc2, 0x3e, 1, 7]].concat()
 }
 
+/// Another library that is as good: the loader does not look at what is behind the last section.
+fn with_a_byte_more(project: &Project, library: &Path) -> String {
+    let mut bytes = fs_err::read(library).expect("reads");
+    bytes.push(0);
+    let path = project.folder().join("libonnxruntime.so");
+    fs_err::write(&path, bytes).expect("writes");
+    path.to_str().expect("is text").to_owned()
+}
+
 #[tokio::test]
 async fn the_library_is_uploaded_once_whatever_changes_beside_it() {
     let mut account = Account::with_layers(&[]).await.judged();
@@ -91,6 +103,8 @@ async fn the_library_is_uploaded_once_whatever_changes_beside_it() {
         assert_eq!(same.json(), answer.json(), "{function}");
     }
 
+    // The record is lost.
+    fs_err::remove_dir_all(project.folder().join(".mlfn/state")).expect("removes");
     account.run(&project, &["remove", "--yes"]);
     assert_eq!(account.inventory().await, Vec::<String>::new());
     let called = account.called_as_allowed();
@@ -109,12 +123,7 @@ async fn another_library_takes_the_place_of_the_old_one_which_a_rollback_finds()
     let project = project(&["classifier"], 256);
     account.run(&project, &["deploy", "--yes"]);
     let old = layers(&mut account, "classifier").await;
-    // The loader does not look at what is behind the last section.
-    let mut library = fs_err::read(account.library()).expect("reads");
-    library.push(0);
-    let project = project.with_file("libonnxruntime.so", library);
-    let path = project.folder().join("libonnxruntime.so");
-    let path = path.to_str().expect("is text");
+    let path = &with_a_byte_more(&project, &account.library());
     let deploy = ["deploy", "--yes", "--onnxruntime", path];
     let (_, calls) = account.run(&project, &deploy);
     assert_eq!(published(&calls), 1);
@@ -146,14 +155,24 @@ fn on_this_machine_a_function_has_its_layer() {
     let project = project(&["classifier"], 256);
     let words = ["invoke", "--local", "classifier", "-d", REQUEST];
     let answer = project.mlfn(words).run().success().json();
-    let deploy = ["deploy", "--yes", "--provider", "local"];
-    project.mlfn(deploy).run().success();
-    let invoke = ["invoke", "classifier", "--provider", "local", "-d", REQUEST];
-    assert_eq!(project.mlfn(invoke).run().success().json(), answer);
-    let removed = project
-        .mlfn(["remove", "--yes", "--provider", "local"])
-        .run();
-    removed.success();
+    let local = |words: &[&str]| {
+        let words = words.iter().chain(&["--provider", "local"]);
+        project.mlfn(words).run().success()
+    };
+    let invoke = ["invoke", "classifier", "-d", REQUEST];
+    local(&["deploy", "--yes"]);
+    assert_eq!(local(&invoke).json(), answer);
+
+    let packed = ".mlfn/package/onnxruntime-x86_64.zip";
+    let layer = Unpacked::of(&project.folder().join(packed));
+    let library = layer.root().join("lib/libonnxruntime.so");
+    let other = with_a_byte_more(&project, &library);
+    local(&["deploy", "--yes", "--onnxruntime", &other]);
+    assert_eq!(local(&invoke).json(), answer);
+    local(&["rollback", "--yes"]);
+    assert_eq!(local(&invoke).json(), answer);
+    local(&["remove", "--yes"]);
+    assert!(!project.folder().join(".mlfn/release").exists());
 }
 
 #[test]
