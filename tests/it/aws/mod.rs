@@ -6,6 +6,7 @@
 //! - `engines`: what tract runs is deployed as what ONNX Runtime runs
 //! - `examples`: the whole life of every example, and the calls that it takes
 //! - `faults`: what is cut short is finished
+//! - `large`: packages that are too large for a request
 //! - `layers`: the library by itself
 //! - `limits`: nothing is asked that the models of AWS's services do not allow
 //! - `policy`: what whoever deploys must be allowed
@@ -22,6 +23,7 @@ mod auth;
 mod engines;
 mod examples;
 mod faults;
+mod large;
 mod layers;
 mod limits;
 mod policy;

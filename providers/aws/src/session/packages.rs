@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use mlfn_core::{Access, Address, Call, Failure, Observed, ProviderError, Recorded};
+use mlfn_core::{Access, Address, Call, Failure, Observed, Ownership, ProviderError, Recorded};
 use serde_json::{Value as Json, json};
 
-use super::context::{Context, accepted, entries, tags_field};
+use super::context::{Context, Tags, accepted, entries, tags_field};
 use super::function::split;
-use super::s3::{bucket_tags, create_bucket, tag_bucket, tagging, tags_of};
+use super::s3::{bucket_tags, create_bucket, tag_bucket, tag_object, tags_of};
 use super::{Kind, upload};
 use crate::errors::{found, gone, incomplete};
 
@@ -111,6 +111,23 @@ async fn empty(context: &Context, bucket: &str) -> Result<(), ProviderError> {
     Ok(())
 }
 
+/// Whose an object is: its tags say so. One without tags has lost them on its way, or never got them
+/// because its upload was cut short where tags come after the bytes; in a bucket of ours, it is
+/// ours, as its key begins with service and stage.
+async fn owner(context: &Context, bucket: &str, tags: &Tags) -> Result<Ownership, ProviderError> {
+    let by_tags = context.owner(tags);
+    if !tags.is_empty() {
+        return Ok(by_tags);
+    }
+    match bucket_tags(context, bucket).await {
+        Ok(Some(tags)) => Ok(context.owner(&tags)),
+        Ok(None) => Ok(by_tags),
+        // Whoever may not look at a bucket does not have one of ours.
+        Err(error) if matches!(error.failure, Failure::PermissionDenied { .. }) => Ok(by_tags),
+        Err(error) => Err(error),
+    }
+}
+
 /// `aws:code-object`.
 pub(super) struct CodeObject;
 
@@ -134,7 +151,7 @@ impl Kind for CodeObject {
             remote_id: name.clone(),
             fields: entries([("bucket", json!(bucket)), ("tags", tags_field(&tags))]),
             outputs: entries([("bucket", json!(bucket)), ("key", json!(key))]),
-            owner: context.owner(&tags),
+            owner: owner(context, bucket, &tags).await?,
             pending: None,
         }))
     }
@@ -156,13 +173,7 @@ impl Kind for CodeObject {
     ) -> Result<Observed, ProviderError> {
         let name = context.full_name(call.remote_name);
         let (bucket, key) = split(&name, '/');
-        let put = context.clients.s3().put_object_tagging();
-        put.bucket(bucket)
-            .key(key)
-            .tagging(tagging(&context.tags(call.inputs))?)
-            .send()
-            .await
-            .map_err(context.failed("s3:PutObjectTagging", &name))?;
+        tag_object(context, (bucket, key), &context.tags(call.inputs)).await?;
         Ok(accepted(call, &prior.remote_id, prior.outputs.clone()))
     }
 

@@ -79,8 +79,24 @@ pub(super) async fn tag_bucket(
     Ok(())
 }
 
+/// Sets all tags of an object of ours, given by bucket and key.
+pub(super) async fn tag_object(
+    context: &Context,
+    (bucket, key): (&str, &str),
+    tags: &Tags,
+) -> Result<(), ProviderError> {
+    let put = context.clients.s3().put_object_tagging();
+    put.bucket(bucket)
+        .key(key)
+        .tagging(tagging(tags)?)
+        .send()
+        .await
+        .map_err(context.failed("s3:PutObjectTagging", &format!("{bucket}/{key}")))?;
+    Ok(())
+}
+
 /// As S3 takes them.
-pub(super) fn tagging(tags: &Tags) -> Result<Tagging, ProviderError> {
+fn tagging(tags: &Tags) -> Result<Tagging, ProviderError> {
     let tagging = Tagging::builder().set_tag_set(Some(tag_list(tags)?));
     tagging.build().map_err(incomplete)
 }

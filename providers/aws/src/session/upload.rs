@@ -12,6 +12,7 @@ use mlfn_core::{Call, Failure, FileRef, ProviderError};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::context::{Context, Tags};
+use super::s3::{tag_object, tags_of};
 use crate::client::{LONG_CALL, within};
 
 /// Bytes of a part, and the most that go in one request: large enough that requests cost nothing,
@@ -58,7 +59,8 @@ pub(super) async fn upload(
         None => upload.begin().await?,
     };
     let parts = upload.send_parts(&id).await?;
-    upload.complete(&id, parts).await
+    upload.complete(&id, parts).await?;
+    upload.tag().await
 }
 
 fn no_file() -> ProviderError {
@@ -231,6 +233,21 @@ impl Upload<'_> {
             .await
             .map_err(self.context.failed("s3:PutObject", self.call.remote_name))?;
         Ok(())
+    }
+
+    /// S3 gives an object the tags that its upload began with. Not all that speak its protocol do, and
+    /// without tags it would be nobody's.
+    async fn tag(&self) -> Result<(), ProviderError> {
+        let Place { bucket, key } = self.place;
+        let get = self.s3().get_object_tagging().bucket(bucket).key(key);
+        let action = "s3:GetObjectTagging";
+        let there = get.send().await;
+        let there = there.map_err(self.context.failed(action, self.call.remote_name))?;
+        let wanted = self.context.tags(self.call.inputs);
+        if tags_of(there.tag_set()) == wanted {
+            return Ok(());
+        }
+        tag_object(self.context, (bucket, key), &wanted).await
     }
 
     /// A part of the file, which is read as it is sent.

@@ -1,0 +1,93 @@
+//! Packages that are too large for a request go by a bucket, in parts.
+
+use serde_json::{Value as Json, json};
+
+use super::Account;
+use crate::support::mlfn::Project;
+
+const MANIFEST: &str = r"
+mlfn: 1
+service: large
+provider: aws
+tags: { team: research }
+models:
+  classifier:
+    path: large.onnx
+    example: { features: [5.1, 3.5, 1.4, 0.2] }
+";
+
+/// Bytes of random numbers at the end of a model, so that its package goes by a bucket, in parts.
+const LARGE: usize = 51 << 20;
+
+/// A model that is as good as the other one, and large: ONNX readers skip fields that they do not
+/// know. The seed tells its bytes from those of others.
+pub(super) fn large(model: &[u8], seed: u64) -> Vec<u8> {
+    // Field 1000, with a length before its bytes, as Protocol Buffers has it.
+    let mut large = [model, &[0xc2, 0x3e]].concat();
+    let mut length = LARGE;
+    while length >= 0x80 {
+        large.push(u8::try_from(length & 0x7f).expect("7 bits") | 0x80);
+        length >>= 7;
+    }
+    large.push(u8::try_from(length).expect("7 bits"));
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut bytes = vec![0; LARGE];
+    random.fill(&mut bytes);
+    large.extend(bytes);
+    large
+}
+
+/// The tags of all objects in the bucket for packages.
+async fn tags_of_packages(account: &mut Account) -> Vec<Json> {
+    let buckets = account.ask("s3", "list_buckets", json!({})).await;
+    let bucket = buckets["Buckets"][0]["Name"].clone();
+    let list = json!({"Bucket": bucket});
+    let list = account.ask("s3", "list_objects_v2", list).await;
+    let mut all = Vec::new();
+    for object in list["Contents"].as_array().expect("is a list") {
+        let object = json!({"Bucket": bucket, "Key": object["Key"]});
+        let tags = account.ask("s3", "get_object_tagging", object).await;
+        let mut tags = tags["TagSet"].as_array().cloned().unwrap_or_default();
+        tags.sort_by_key(|tag| tag["Key"].to_string());
+        all.push(tags.into_iter().map(|tag| tag["Value"].clone()).collect());
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_second_deploy_of_a_large_package_sends_nothing() {
+    let mut account = Account::start().await;
+    let project = Project::copy_of("iris").with_file("serverless.yaml", MANIFEST);
+    let model = fs_err::read(project.folder().join("model.onnx")).expect("reads");
+    let project = project.with_file("large.onnx", large(&model, 1));
+    account.run(&project, &["deploy", "--yes"]);
+    let ours = json!(["large", "dev", "research"]);
+    assert_eq!(tags_of_packages(&mut account).await, vec![ours.clone()]);
+    let (_, calls) = account.run(&project, &["deploy", "--yes"]);
+    let changing: Vec<_> = calls.iter().filter(|call| call.is_changing()).collect();
+    assert!(changing.is_empty(), "{changing:?}");
+
+    let project = project.with_file("large.onnx", large(&model, 2));
+    account.run(&project, &["deploy", "--yes"]);
+    assert_eq!(tags_of_packages(&mut account).await, [ours.clone(), ours]);
+    account.run(&project, &["remove", "--yes"]);
+    assert_eq!(account.inventory().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_was_uploaded_and_has_no_tags_is_taken_over() {
+    let mut account = Account::start().await;
+    let project = Project::copy_of("iris").with_file("serverless.yaml", MANIFEST);
+    let model = fs_err::read(project.folder().join("model.onnx")).expect("reads");
+    let project = project.with_file("large.onnx", large(&model, 1));
+    account.run(&project, &["deploy", "--yes"]);
+    let buckets = account.ask("s3", "list_buckets", json!({})).await;
+    let bucket = buckets["Buckets"][0]["Name"].clone();
+    let list = json!({"Bucket": bucket});
+    let list = account.ask("s3", "list_objects_v2", list).await;
+    let object = json!({"Bucket": bucket, "Key": list["Contents"][0]["Key"]});
+    account.ask("s3", "delete_object_tagging", object).await;
+    account.run(&project, &["deploy", "--yes"]);
+    let ours = json!(["large", "dev", "research"]);
+    assert_eq!(tags_of_packages(&mut account).await, [ours]);
+}
