@@ -29,8 +29,8 @@ use crate::log::{self, Level};
 use crate::shutdown::Shutdown;
 use crate::trace::{self, Phase};
 
-/// The version of the API, which begins every path.
-const VERSION: &str = "/2018-06-01/runtime";
+/// What every path of the API begins with: its version.
+const ROOT: &str = "/2018-06-01/runtime";
 
 /// Pauses between tries to reach the Runtime API, which is a process on the same machine.
 const PAUSES: [Duration; 5] = [
@@ -113,7 +113,7 @@ async fn start(environment: &Environment) -> Result<Arc<Service>, Failure> {
 }
 
 async fn report_init(api: &mut Api, failure: &Failure) -> LambdaError {
-    let path = format!("{VERSION}/init/error");
+    let path = format!("{ROOT}/init/error");
     match api
         .post(
             &path,
@@ -184,7 +184,7 @@ impl Api {
 
     /// Waits for the next event, for hours if need be: the platform freezes the process meanwhile.
     async fn next(&mut self) -> Result<Invocation, LambdaError> {
-        let path = format!("{VERSION}/invocation/next");
+        let path = format!("{ROOT}/invocation/next");
         let response = self.call(&Method::GET, &path, None, Bytes::new()).await?;
         let status = response.status().as_u16();
         let id = header(response.headers(), "lambda-runtime-aws-request-id").map(str::to_owned);
@@ -204,17 +204,17 @@ impl Api {
         let error = reply.failure.filter(|_| !reply.wrapped);
         let status = match error {
             None => {
-                let path = format!("{VERSION}/invocation/{id}/response");
+                let path = format!("{ROOT}/invocation/{id}/response");
                 self.post(&path, None, reply.body).await?
             }
             Some(failure) => {
-                let path = format!("{VERSION}/invocation/{id}/error");
+                let path = format!("{ROOT}/invocation/{id}/error");
                 self.post(&path, Some(failure.code.name()), reply.body)
                     .await?
             }
         };
         if status >= 500 {
-            let path = format!("{VERSION}/invocation/{id}");
+            let path = format!("{ROOT}/invocation/{id}");
             return Err(LambdaError::Refused { status, path });
         }
         if status >= 400 {
@@ -428,7 +428,10 @@ fn http_reply(handler: &Handler, timings: &mut Timings, event: &HttpEvent<'_>) -
     let (body, reply) = match handler.limit(http_answer(&reply)) {
         Ok(body) => (body, reply),
         Err(failure) => {
-            let reply = super::refused(failure);
+            let reply = Reply {
+                body: web::refusal(path, &failure),
+                ..super::refused(failure)
+            };
             (http_answer(&reply), reply)
         }
     };

@@ -71,7 +71,7 @@ enum Model {
     Failed(Failure),
 }
 
-/// What a platform wants of requests that no handler answers.
+/// How a platform sends requests, and wants them to be refused.
 #[derive(Clone, Copy)]
 pub(crate) struct Terms {
     /// Whether a request that takes too long is answered here. Otherwise the platform ends it, and

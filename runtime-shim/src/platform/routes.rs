@@ -13,13 +13,18 @@ pub(crate) struct Refusal {
     pub(crate) allow: Option<String>,
 }
 
+/// The path as routes have it, without slashes at its end.
+pub(crate) fn normal(path: &str) -> &str {
+    match path.trim_end_matches('/') {
+        "" => "/",
+        path => path,
+    }
+}
+
 /// Whether one of the function's routes is for this method and path. A function without routes
 /// answers every path.
 pub(crate) fn check(config: &ShimConfig, method: &str, path: &str) -> Result<(), Refusal> {
-    let path = match path.trim_end_matches('/') {
-        "" => "/",
-        path => path,
-    };
+    let path = normal(path);
     if config.routes.is_empty() {
         return Ok(());
     }

@@ -399,6 +399,27 @@ fn pages_can_read_that_a_model_is_broken() {
 }
 
 #[test]
+fn an_answer_that_is_too_large_for_lambda_is_an_error_of_the_protocol_that_was_spoken() {
+    let mut api = RuntimeApi::start();
+    let variables = [("AWS_LAMBDA_RUNTIME_API", api.address())];
+    let mut package = Package::of("identity_float32");
+    package.config.max_response = 300;
+    let _shim = Shim::with(&package, &variables);
+    // The envelope and its quotes make it too large, and not the answer itself.
+    let id = "\"".repeat(60);
+    let tensor = json!({ "name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2] });
+    let event = json!({
+        "version": "2.0", "rawPath": INFER, "headers": {},
+        "requestContext": { "http": { "method": "POST" } },
+        "body": json!({ "id": id, "inputs": [tensor] }).to_string(), "isBase64Encoded": false,
+    });
+    let found = support::json(&api.invoke(&event.to_string()).expect("an answer"));
+    assert_eq!(found["statusCode"], 500, "{found}");
+    let body = support::json(found["body"].as_str().expect("text"));
+    assert!(body["error"].is_string(), "{body}");
+}
+
+#[test]
 fn lambdas_envelope_carries_the_protocol_too() {
     let mut api = RuntimeApi::start();
     let variables = [("AWS_LAMBDA_RUNTIME_API", api.address())];

@@ -70,7 +70,11 @@ pub(crate) fn model(signature: &Signature, config: &ShimConfig) -> Vec<u8> {
     to_bytes(&Model {
         name: &config.function,
         versions: [&config.model_sha256],
-        platform: "onnxruntime_onnx",
+        platform: if config.library.is_empty() {
+            "tract_onnx"
+        } else {
+            "onnxruntime_onnx"
+        },
         inputs: inputs
             .map(|input| Metadata::of(&input.name, &input.kind))
             .collect(),

@@ -91,7 +91,7 @@ type Body<'r> = Result<Option<Cow<'r, [u8]>>, Failure>;
 /// The requests, with those that are in objects.
 fn bodies<'r>(cloud: &dyn Cloud, records: &'r [Record<'_>]) -> Vec<Body<'r>> {
     let small = |object: &&Object| fits(cloud, object);
-    let objects = records.iter().filter_map(|record| object(record).ok());
+    let objects = records.iter().filter_map(object);
     let objects: Vec<Object> = objects.filter(small).cloned().collect();
     let mut fetched = match objects.as_slice() {
         [] => Vec::new(),
@@ -113,10 +113,10 @@ fn bodies<'r>(cloud: &dyn Cloud, records: &'r [Record<'_>]) -> Vec<Body<'r>> {
     bodies.collect()
 }
 
-fn object<'r>(record: &'r Record<'_>) -> Result<&'r Object, ()> {
+fn object<'r>(record: &'r Record<'_>) -> Option<&'r Object> {
     match &record.request {
-        Ok(Request::Object(object)) => Ok(object),
-        _ => Err(()),
+        Ok(Request::Object(object)) => Some(object),
+        _ => None,
     }
 }
 
@@ -132,10 +132,10 @@ const JSON: &str = ".json";
 /// What is in an object, if it can be a request: its name counts, because most programs that
 /// upload say nothing better of a file than that it has bytes.
 fn request(object: &Object, content: Content) -> Result<Cow<'static, [u8]>, Failure> {
-    let says_nothing = |kind: &&str| {
+    let says_something = |kind: &&str| {
         !kind.starts_with("binary/octet-stream") && !kind.starts_with("application/octet-stream")
     };
-    let kind = content.kind.as_deref().filter(says_nothing);
+    let kind = content.kind.as_deref().filter(says_something);
     if !object.key.ends_with(JSON) && envelope::check_content_type(kind).is_err() {
         let kind = shortened(kind.unwrap_or_default());
         let message = format!(
@@ -196,5 +196,5 @@ fn place(outputs: &Outputs, record: &Record<'_>) -> Option<Place> {
         .queue
         .as_deref()
         .and_then(|arn| outputs.of_queue(arn));
-    of_queue.or_else(|| outputs.of_object(object(record).ok()?))
+    of_queue.or_else(|| outputs.of_object(object(record)?))
 }

@@ -9,6 +9,7 @@ use hyper::header::{
 use mlfn_shim_contract::ShimConfig;
 
 use super::JSON_LENGTH;
+use crate::platform::routes;
 
 /// How long a browser may believe an answer, in seconds: a day, of which most take two hours.
 const MAX_AGE: &str = "86400";
@@ -39,6 +40,7 @@ pub(crate) fn preflight<'a>(
 }
 
 fn methods(config: &ShimConfig, path: &str) -> String {
+    let path = routes::normal(path);
     let routes = config.routes.iter().filter(|route| route.path == path);
     let methods: Vec<&str> = routes.map(|route| route.method.as_str()).collect();
     match methods.as_slice() {
@@ -51,6 +53,7 @@ fn methods(config: &ShimConfig, path: &str) -> String {
 /// The origins of the pages that may ask for something. What is at no route is open to those that
 /// some route is open to.
 fn origins<'a>(config: &'a ShimConfig, path: &str) -> impl Iterator<Item = &'a str> {
+    let path = routes::normal(path);
     let own = config.routes.iter().any(|route| route.path == path);
     let routes = config.routes.iter();
     let routes = routes.filter(move |route| !own || route.path == path);
@@ -128,6 +131,7 @@ mod tests {
         check(&["*"], "/predict", Some(b), ("*", ""));
         check(&[], "/predict", Some(a), ("", ""));
         check(&[a], "/own", Some(a), ("", ""));
+        check(&[a], "/own/", Some(a), ("", ""));
         check(&[a], "/v2", Some(a), (a, "origin"));
     }
 
