@@ -8,6 +8,7 @@ mod deploy;
 mod emulator;
 #[cfg(target_os = "linux")]
 mod faults;
+mod goals;
 mod machine;
 mod package;
 #[cfg(target_os = "linux")]

@@ -3,10 +3,12 @@
 //!
 //! - this file: who runs, and the table
 //! - `setup`: models, packages and foreign programs
-//! - `start`: one cold start
+//! - `start`: one cold start under AWS's emulator
+//! - `emulated`: the same under `mlfn emulate`
 //! - `cache`: files out of the page cache
 
 mod cache;
+mod emulated;
 pub(super) mod setup;
 mod start;
 
@@ -17,6 +19,8 @@ use std::process::Command;
 
 use anyhow::Context;
 
+use super::goals::Goals;
+use emulated::Emulated;
 use setup::{MODELS, Setup, WITH_TRACT};
 use start::{Bootstrap, Start};
 
@@ -41,6 +45,7 @@ enum Kind {
     Optimized,
     Python,
     Tract,
+    Emulated,
 }
 
 /// Who runs what.
@@ -57,6 +62,8 @@ pub(crate) fn run(repository: &Path) -> anyhow::Result<String> {
     let setup = Setup::make(repository)?;
     let priority = raise_priority();
     let competitors = competitors(&setup)?;
+    let emulated = Emulated::make(repository, &setup)?;
+    let mut warm = None;
     let mut text = format!(
         "{ROUNDS} starts each, in turns, one thread; {}{}.\n",
         super::machine::machine()?,
@@ -69,7 +76,10 @@ pub(crate) fn run(repository: &Path) -> anyhow::Result<String> {
     for (title, cold) in [("Page cache warm", false), ("Page cache cold", true)] {
         let starts = measure(&setup, &competitors, cold)?;
         let _ = writeln!(text, "\n{title}:\n\n{}", table(&starts));
+        warm.get_or_insert(starts);
     }
+    let _ = writeln!(text, "\n{}", emulated_table(&emulated)?);
+    text.push_str(&goals(&warm.unwrap_or_default()));
     Ok(text)
 }
 
@@ -219,18 +229,66 @@ fn measure(
     Ok(starts)
 }
 
+/// Nothing is taken off here: there is no other emulator around it.
+fn emulated_table(emulated: &Emulated) -> anyhow::Result<String> {
+    let mut starts = Starts::new();
+    for round in 0..=ROUNDS {
+        for (name, start) in MODELS.into_iter().zip(emulated.start(event)?) {
+            if round > 0 {
+                let case = (name, Kind::Emulated);
+                starts.entry(case).or_default().push(start);
+            }
+        }
+    }
+    let mut table = String::from(
+        "Under `mlfn emulate`, as packaged, with all that it adds:\n\n| | start, first answer |\n|---|---:|\n",
+    );
+    for name in MODELS {
+        let start = cell(median(&starts, (name, Kind::Emulated)));
+        let _ = writeln!(table, "| {name} | {start} |");
+    }
+    Ok(table)
+}
+
+/// With files in the page cache.
+fn goals(starts: &Starts) -> String {
+    let answer = |name, kind| net(starts, (name, kind)).answer;
+    let init = |name, kind| net(starts, (name, kind)).init;
+    let share = |name, kind| answer(name, kind) / answer(name, Kind::Floor);
+    let mut goals = Goals::new();
+    for name in MODELS {
+        let share = share(name, Kind::Plain);
+        let goal = format!("{name}, as exported: at most 1.10 of the floor");
+        goals.add(&goal, &format!("{share:.2}"), share <= 1.1);
+    }
+    for (name, least) in [("iris", 4.5), ("mobilenet", 2.2)] {
+        let times = init(name, Kind::Python) / init(name, Kind::Optimized);
+        let goal = format!("{name}: Python's start at least {least} times the shim's");
+        goals.add(&goal, &format!("{times:.1} times"), times >= least);
+    }
+    let mapped = share("mobilenet", Kind::Optimized);
+    let goal = "mobilenet, mapped: at most 0.8 of the floor";
+    goals.add(goal, &format!("{mapped:.2}"), mapped <= 0.8);
+    let tract = share("iris", Kind::Tract);
+    let goal = "iris, tract: at most a quarter of the floor";
+    goals.add(goal, &format!("{tract:.2}"), tract <= 0.25);
+    goals.table()
+}
+
 /// What the emulator itself and an empty process take is taken off everywhere.
+fn net(starts: &Starts, case: Case) -> Start {
+    let (all, nothing) = (median(starts, case), median(starts, ("", Kind::Nothing)));
+    Start {
+        init: all.init - nothing.init,
+        answer: all.answer - nothing.answer,
+    }
+}
+
 fn table(starts: &Starts) -> String {
     let nothing = median(starts, ("", Kind::Nothing));
     let mut table = String::from(HEAD);
     for name in MODELS {
-        let net = |kind| {
-            let start = median(starts, (name, kind));
-            Start {
-                init: start.init - nothing.init,
-                answer: start.answer - nothing.answer,
-            }
-        };
+        let net = |kind| net(starts, (name, kind));
         let (floor, plain, optimized) = (net(Kind::Floor), net(Kind::Plain), net(Kind::Optimized));
         let python = net(Kind::Python);
         let tract = if WITH_TRACT.contains(&name) {

@@ -42,7 +42,7 @@ impl Bootstrap {
         let (front, api) = (free_address()?, free_address()?);
         let begin = Instant::now();
         let mut emulator = self.emulator(rie, log, front, api)?;
-        let answer = ask(front, &self.event, begin);
+        let answer = ask(front, "function", &self.event, begin);
         let milliseconds = begin.elapsed().as_secs_f64() * 1e3;
         end(&mut emulator)?;
         let text = fs_err::read_to_string(log)?;
@@ -85,8 +85,14 @@ impl Bootstrap {
     }
 }
 
-/// The start of the bootstrap is part of the first request: the emulator is as lazy as that.
-fn ask(front: SocketAddr, event: &str, begin: Instant) -> anyhow::Result<String> {
+/// An answer with its head. The start of the bootstrap is part of the first request: emulators are
+/// as lazy as that.
+pub(super) fn ask(
+    front: SocketAddr,
+    function: &str,
+    event: &str,
+    begin: Instant,
+) -> anyhow::Result<String> {
     let mut stream = loop {
         match TcpStream::connect(front) {
             Ok(stream) => break stream,
@@ -98,8 +104,8 @@ fn ask(front: SocketAddr, event: &str, begin: Instant) -> anyhow::Result<String>
     stream.set_read_timeout(Some(PATIENCE))?;
     let length = event.len();
     let head = format!(
-        "POST /2015-03-31/functions/function/invocations HTTP/1.1\r\nHost: {front}\r\n\
-         Content-Length: {length}\r\nConnection: close\r\n\r\n"
+        "POST /2015-03-31/functions/{function}/invocations HTTP/1.1\r\nHost: {front}\r\n\
+         X-Amz-Log-Type: Tail\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes())?;
     stream.write_all(event.as_bytes())?;

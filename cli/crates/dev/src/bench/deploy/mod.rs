@@ -12,6 +12,7 @@ use anyhow::Context as _;
 
 use self::peers::{Peers, Tool};
 use self::subject::Subject;
+use super::goals::Goals;
 use super::machine::machine;
 
 /// Each tool runs that often; the table has medians.
@@ -117,17 +118,21 @@ fn goals(all: &[Times]) -> String {
     let (Some(mlfn), Some(script)) = (of(Tool::Mlfn), of(Tool::Script)) else {
         return String::new();
     };
-    let met = |is_met: bool| if is_met { "met" } else { "missed" };
     let slowest = mlfn.of.iter().zip(&script.of);
     let slowest = slowest.map(|(mlfn, script)| median(mlfn) / median(script));
     let slowest = slowest.fold(0.0, f64::max);
     let nothing = mlfn.of.get(1).map_or(f64::NAN, |of| median(of));
-    let mut text = format!(
-        "| goal | measured | |\n|---|---:|---|\n\
-         | faster than the script at each step | {slowest:.2} of its time at most | {} |\n\
-         | nothing changed: under 0.5 s | {nothing:.2} s | {} |\n",
-        met(slowest < 1.0),
-        met(nothing < 0.5),
+    let mut goals = Goals::new();
+    let measured = format!("{slowest:.2} of its time at most");
+    goals.add(
+        "faster than the script at each step",
+        &measured,
+        slowest < 1.0,
+    );
+    goals.add(
+        "nothing changed: under 0.5 s",
+        &format!("{nothing:.2} s"),
+        nothing < 0.5,
     );
     for (tool, goal) in [(Tool::Sam, 2.0), (Tool::Serverless, 5.0), (Tool::Osls, 5.0)] {
         let Some(other) = of(tool) else { continue };
@@ -135,11 +140,12 @@ fn goals(all: &[Times]) -> String {
         let least = pairs.map(|(other, mlfn)| median(other) / median(mlfn));
         let least = least.fold(f64::INFINITY, f64::min);
         let name = tool.name();
-        let _ = writeln!(
-            text,
-            "| {goal} times as fast as {name} at each step | {least:.1} times at least | {} |",
-            met(least >= goal),
+        let wanted = format!("{goal} times as fast as {name} at each step");
+        goals.add(
+            &wanted,
+            &format!("{least:.1} times at least"),
+            least >= goal,
         );
     }
-    text
+    goals.table()
 }

@@ -14,6 +14,7 @@ use anyhow::Context;
 
 use self::load::Sample;
 use self::peers::Peers;
+use super::goals::Goals;
 use super::machine::machine;
 
 /// Each competitor runs that often, in turns; the tables have medians.
@@ -157,14 +158,12 @@ fn goals(cases: &[Case]) -> String {
     };
     let p50 = of(1).map_or(f64::NAN, |case| case.median(|sample| sample.p50));
     let rate = of(4).map_or(f64::NAN, |case| case.median(|sample| sample.rate));
-    let met = |is_met: bool| if is_met { "met" } else { "missed" };
-    format!(
-        "| goal | measured | |\n|---|---:|---|\n\
-         | p50 of at most 0.2 ms, one connection | {p50:.3} ms | {} |\n\
-         | at least 8,000 requests/s, 4 connections | {rate:.0} | {} |\n",
-        met(p50 <= 0.2),
-        met(rate >= 8000.0),
-    )
+    let mut goals = Goals::new();
+    let goal = "p50 of at most 0.2 ms, one connection";
+    goals.add(goal, &format!("{p50:.3} ms"), p50 <= 0.2);
+    let goal = "at least 8,000 requests/s, 4 connections";
+    goals.add(goal, &format!("{rate:.0}"), rate >= 8000.0);
+    goals.table()
 }
 
 fn resident(memory: &[u64]) -> String {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::Context;
 use mlfn_testkit::servers::Server;
 
+use super::goals::Goals;
 use load::{Request, Sample};
 use setup::{ML_SERVER, MODELS, Model, Setup};
 
@@ -92,6 +93,7 @@ pub(crate) fn run(repository: &Path) -> anyhow::Result<String> {
          turns, medians; the load comes from the same machine.\n",
         super::machine::machine()?
     );
+    let mut all = Vec::new();
     for model in MODELS {
         let servers = Servers {
             shim: setup.shim(model),
@@ -100,8 +102,37 @@ pub(crate) fn run(repository: &Path) -> anyhow::Result<String> {
         };
         let cases = measure(&setup, model, &servers)?;
         let _ = write!(text, "\n{}", table(&cases));
+        all.extend(cases);
     }
+    let _ = write!(text, "\n{}", goals(&all));
     Ok(text)
+}
+
+fn goals(cases: &[Case]) -> String {
+    let of = |model: &str, rival: Rival| {
+        let mut cases = cases.iter();
+        let case = cases.find(|case| case.is(model, rival));
+        let of = |take: fn(&Sample) -> f64| case.map_or(f64::NAN, |case| case.median(take));
+        (of(|sample| sample.p50), of(|sample| sample.rate))
+    };
+    let (bare, _) = of("iris", Rival::Bare);
+    let (p50, rate) = of("iris", Rival::ShimJson);
+    let (_, served) = of("iris", Rival::MlServer);
+    let beyond = p50 - bare;
+    let mut goals = Goals::new();
+    let goal = "iris as JSON: at most 0.060 ms beyond a bare run";
+    goals.add(goal, &format!("{beyond:.3} ms"), beyond <= 0.06);
+    let times = rate / served;
+    let goal = "iris as JSON: 5 times the requests of MLServer, one connection";
+    goals.add(goal, &format!("{times:.1} times"), times >= 5.0);
+    let (bare, _) = of("mobilenet", Rival::Bare);
+    let share = of("mobilenet", Rival::ShimBytes).0 / bare;
+    let goal = "CNN as bytes: at most 1.03 of a bare run";
+    goals.add(goal, &format!("{share:.2}"), share <= 1.03);
+    let share = of("mobilenet", Rival::ShimJson).0 / of("mobilenet", Rival::Handler).0;
+    let goal = "CNN as JSON: at most 0.25 of the Python handler";
+    goals.add(goal, &format!("{share:.2}"), share <= 0.25);
+    goals.table()
 }
 
 fn measure(setup: &Setup, model: Model, servers: &Servers) -> anyhow::Result<Vec<Case>> {
@@ -160,6 +191,10 @@ fn table(cases: &[Case]) -> String {
 }
 
 impl Case {
+    fn is(&self, model: &str, rival: Rival) -> bool {
+        self.model.name == model && self.rival == rival && self.connections == 1
+    }
+
     fn median(&self, of: impl Fn(&Sample) -> f64) -> f64 {
         let mut numbers: Vec<f64> = self.samples.iter().map(of).collect();
         numbers.sort_by(f64::total_cmp);
