@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mlfn_core::{Action, Alarm, Change, Drift, DriftOutcome, FieldChange, Plan, Purpose, Reason};
-use mlfn_core::{ReplaceOrder, Shown};
+use mlfn_core::{ReplaceOrder, Shown, Value};
 use serde_json::Value as Json;
 
 use super::table::{count, shortened, size};
@@ -157,7 +157,7 @@ fn change(change: &Change, purpose: Purpose, palette: Palette) -> String {
     )];
     if change.action != Action::Delete {
         for field in &change.fields {
-            text.push(lines(field, cause(change), palette));
+            text.push(lines(field, &note(change, &field.field, palette)));
         }
     }
     text.extend(moved(change));
@@ -232,19 +232,25 @@ fn cause(change: &Change) -> Option<&str> {
     }
 }
 
+/// What there is to say of a field: that it forces a replacement, or how much of it is uploaded.
+fn note(change: &Change, field: &str, palette: Palette) -> String {
+    let error = palette.error;
+    if cause(change) == Some(field) {
+        return format!("  {error}(cannot be changed in place){error:#}");
+    }
+    let wanted = change.wanted.as_ref();
+    match wanted.and_then(|wanted| wanted.fields.get(field)) {
+        Some(Value::File(file)) => format!(" ({})", size(file.bytes)),
+        _ => String::new(),
+    }
+}
+
 /// What changes in a field; in an object, only the entries that do.
-fn lines(field: &FieldChange, cause: Option<&str>, palette: Palette) -> String {
-    let forced = cause == Some(field.field.as_str());
+fn lines(field: &FieldChange, note: &str) -> String {
     let mut entries = Vec::new();
     entries_of(&field.field, &field.from, &field.to, &mut entries);
     let line = |entry: &FieldChange| {
         let FieldChange { field, from, to } = entry;
-        let error = palette.error;
-        let note = if forced {
-            format!("  {error}(cannot be changed in place){error:#}")
-        } else {
-            String::new()
-        };
         match from {
             Shown::Absent => format!("    {field}: {}{note}\n", text(to)),
             from => format!("    {field}: {} -> {}{note}\n", text(from), text(to)),
@@ -368,6 +374,27 @@ mod tests {
         check(
             &plan(Vec::new(), Vec::new(), 0),
             "deploy iris, stage dev, on local\n\nno changes: everything is as it should be\n",
+        );
+    }
+
+    #[test]
+    fn how_much_of_a_file_is_uploaded_stands_beside_it() {
+        let file = mlfn_core::FileRef {
+            path: "layer.zip".to_owned(),
+            digest: mlfn_core::Digest::of(b""),
+            bytes: 11 << 20,
+        };
+        let shown = Shown::Value(Value::File(file.clone()).to_json());
+        let field = changed("content", Shown::Absent, shown);
+        let mut layer = made("l", Action::Create, Reason::Missing, vec![field]);
+        let wanted = layer.wanted.take();
+        layer.wanted = wanted.map(|layer| layer.with("content", file));
+        check(
+            &plan(vec![layer], Vec::new(), 11 << 20),
+            "deploy iris, stage dev, on local\n\n\
+             + create aws:function/l (iris-dev-l): does not exist\n    \
+             content: file e3b0c44298fc (11.0 MiB)\n\n\
+             1 to create; 11.0 MiB to upload\n",
         );
     }
 
