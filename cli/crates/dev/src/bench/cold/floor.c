@@ -117,6 +117,18 @@ static void run(struct Model *model) {
                    model->output_names, model->output_count, outputs));
 }
 
+/* Whether all of a body is there. The emulator sends large events in chunks, or with their length. */
+static int is_whole(char *answer, char *body, size_t length) {
+    static const char last[] = "\r\n0\r\n\r\n";
+    size_t end = sizeof last - 1;
+    char *declared;
+    body[-2] = 0;
+    declared = strcasestr(answer, "content-length:");
+    body[-2] = '\r';
+    if (declared) return length >= (body - answer) + strtoul(declared + 15, NULL, 10);
+    return length >= end && !memcmp(answer + length - end, last, end);
+}
+
 /* One request over a connection of its own; what came is in `answer`. */
 static void call(const char *address, const char *request, char *answer, size_t room) {
     char host[64], *colon;
@@ -138,14 +150,12 @@ static void call(const char *address, const char *request, char *answer, size_t 
     if (write(stream, request, strlen(request)) < 0) fail("the Runtime API hung up");
     for (;;) {
         ssize_t count = read(stream, answer + length, room - length - 1);
-        char *body, *declared;
+        char *body;
         if (count <= 0) exit(0);
         length += count;
         answer[length] = 0;
         body = strstr(answer, "\r\n\r\n");
-        declared = strcasestr(answer, "content-length:");
-        if (body && declared && length >= (body + 4 - answer) + strtoul(declared + 15, NULL, 10))
-            break;
+        if (body && is_whole(answer, body + 4, length)) break;
         if (length + 1 >= room) fail("an event is too large");
     }
     close(stream);
