@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use mlfn_core::{
-    AwsOptions, AzureOptions, Function, GcpOptions, Memory, ModelEngine, NameError, OutputSpec,
-    ProviderName, Seconds, Service, Severity, Target,
+    Architecture, AwsOptions, AzureOptions, Function, GcpOptions, Memory, ModelEngine, NameError,
+    OutputSpec, ProviderName, Seconds, Service, Severity, Target,
 };
 use mlfn_onnxruntime::{Candidate, FetchError, Options, Platform};
 use mlfn_package::Finding;
@@ -16,7 +16,7 @@ use crate::errors;
 use crate::pipeline;
 use crate::registry;
 use crate::settings::{DoctorSettings, ManifestSettings, PartsSettings};
-use crate::shim::{self, ShimPlace};
+use crate::shim::{self, ShimKind, ShimPlace};
 
 const INSTALL: &str =
     "install pip (e.g. `apt install python3-pip`) or uv (https://docs.astral.sh/uv)";
@@ -66,7 +66,9 @@ impl Check {
 pub(crate) fn examine(settings: &DoctorSettings) -> Vec<Check> {
     let mut checks = vec![cache(&settings.parts.cache)];
     checks.extend(runtime(&settings.parts));
-    checks.extend(ProviderName::ALL.map(|name| shim(name, &settings.parts)));
+    let here = shim::host_architecture();
+    checks.extend(ProviderName::ALL.map(|name| shim(name, here, &settings.parts)));
+    checks.push(other_processor(here, &settings.parts));
     checks.push(manifest(&settings.manifest));
     checks
 }
@@ -171,9 +173,24 @@ fn fetcher() -> Option<String> {
     })
 }
 
-/// Whether the shim can be loaded where this cloud runs functions.
-fn shim(provider: ProviderName, parts: &PartsSettings) -> Check {
-    match findings(provider, parts) {
+/// Whether there is a shim for the processor that AWS has beside this machine's. Few need one.
+fn other_processor(here: Architecture, parts: &PartsSettings) -> Check {
+    let other = match here {
+        Architecture::X86_64 => Architecture::Arm64,
+        Architecture::Arm64 => Architecture::X86_64,
+    };
+    let runs = findings(ProviderName::Aws, other, parts);
+    if runs.is_ok_and(|(_, findings)| findings.is_empty()) {
+        return shim(ProviderName::Aws, other, parts);
+    }
+    let message = format!("none for {other}, which only `architecture: {other}` needs");
+    let help = shim::how_to_build(ShimKind::OnnxRuntime, other);
+    Check::new("shim", State::Ok, message).help(help)
+}
+
+/// Whether the shim can be loaded where this cloud runs functions, on this processor.
+fn shim(provider: ProviderName, architecture: Architecture, parts: &PartsSettings) -> Check {
+    match findings(provider, architecture, parts) {
         Ok((target, findings)) if findings.is_empty() => {
             let processor = target.architecture;
             Check::new(
@@ -220,23 +237,27 @@ fn refused(provider: ProviderName, findings: &[Finding]) -> Check {
 
 fn findings(
     provider: ProviderName,
+    architecture: Architecture,
     parts: &PartsSettings,
 ) -> anyhow::Result<(Target, Vec<Finding>)> {
-    let (service, function) = sample(provider)?;
+    let (service, function) = sample(provider, architecture)?;
     let spec = registry::provider(provider).package(&service, &function);
     let bytes = parts.shim.bytes(ShimPlace::Cloud(function.architecture))?;
     let findings = mlfn_package::elf::check(&spec.shim, &*bytes, &spec.target);
     Ok((spec.target, findings))
 }
 
-/// The smallest service there is, for this machine's processor if the cloud has it.
-fn sample(provider: ProviderName) -> Result<(Service, Function), NameError> {
+/// The smallest service there is.
+fn sample(
+    provider: ProviderName,
+    architecture: Architecture,
+) -> Result<(Service, Function), NameError> {
     let function = Function {
         name: "sample".parse()?,
         model: PathBuf::from("model.onnx"),
         memory: Memory::mib(512),
         timeout: Seconds::new(30),
-        architecture: shim::host_architecture(),
+        architecture,
         engine: ModelEngine::default(),
         environment: BTreeMap::new(),
         inputs: BTreeMap::new(),

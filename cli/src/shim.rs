@@ -110,20 +110,25 @@ fn not_embedded(kind: ShimKind, place: ShimPlace) -> CommandError {
         ShimPlace::Cloud(architecture) => architecture,
         ShimPlace::Here => Architecture::default(),
     };
+    CommandError::failure(format!(
+        "this mlfn carries a shim for {EMBEDDED_TARGET}, and the function runs on Linux {architecture}"
+    ))
+    .hint(how_to_build(kind, architecture))
+}
+
+/// How to get a shim for Linux on a processor.
+pub(crate) fn how_to_build(kind: ShimKind, architecture: Architecture) -> String {
     let target = format!("{}-unknown-linux-gnu", processor(architecture));
     let (profile, engine, flag) = match kind {
         ShimKind::OnnxRuntime => ("shim", "onnxruntime", "--shim"),
         ShimKind::Tract => ("shim-tract", "tract", "--tract-shim"),
     };
-    CommandError::failure(format!(
-        "this mlfn carries a shim for {EMBEDDED_TARGET}, and the function runs on Linux {architecture}"
-    ))
-    .hint(format!(
+    format!(
         "build one in mlfn's sources with {}`cargo build --profile {profile} -p mlfn-shim \
          --no-default-features --features {engine} --target {target}`, then pass \
          `{flag} target/{target}/{profile}/mlfn-shim`",
         cross(architecture, &target),
-    ))
+    )
 }
 
 /// What a machine with another processor needs before it can build for one.

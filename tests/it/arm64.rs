@@ -64,6 +64,42 @@ fn a_shim_for_another_processor_is_refused() {
         .stderr_has("take one for arm64");
 }
 
+/// What `mlfn doctor` says about shims for arm64: how it is, what, and what to do.
+fn doctor(words: &[&str]) -> (String, String, String) {
+    let words = [&["doctor", "--json"], words].concat();
+    let told = project().mlfn(words).run().json();
+    let checks = told["checks"].as_array().expect("is a list");
+    let text =
+        |check: &serde_json::Value, key: &str| check[key].as_str().unwrap_or_default().to_owned();
+    let mut shims = checks.iter().filter(|check| check["name"] == "shim");
+    // After those for this machine's processor.
+    let check = shims.next_back().expect("there is one");
+    (
+        text(check, "state"),
+        text(check, "message"),
+        text(check, "help"),
+    )
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_doctor_says_whether_there_is_a_shim_for_arm64_and_how_to_get_one() {
+    let (state, message, help) = doctor(&[]);
+    let none = "none for arm64, which only `architecture: arm64` needs";
+    assert_eq!((state.as_str(), message.as_str()), ("ok", none));
+    assert!(
+        help.contains("--target aarch64-unknown-linux-gnu"),
+        "{help}"
+    );
+    let shim = format!("--shim={}", program("arm64").display());
+    let (state, message, _) = doctor(&[&shim]);
+    let (state, message) = (state.as_str(), message.as_str());
+    assert_eq!(
+        (state, message),
+        ("ok", "runs on aws (Amazon Linux 2023, arm64)")
+    );
+}
+
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn without_a_shim_for_arm64_it_is_said_how_to_get_one() {

@@ -157,11 +157,7 @@ async fn the_models_of_aws_allow_every_request_of_every_command() {
     let project = Project::copy_of("iris")
         .with_file("serverless.yaml", URL)
         .with_file("large.onnx", large(&model, 1));
-    live(
-        &mut account,
-        project,
-        &URL.replace("auth: iam", "auth: none"),
-    );
+    live(&account, project, &URL.replace("auth: iam", "auth: none"));
     let called: Vec<String> = account.called_as_allowed().into_iter().collect();
     let called = called.join("\n") + "\n";
     let path = repository().join("tests/it/aws/operations.txt");
