@@ -126,6 +126,7 @@ fn in_ministacks_words(statement: &Json) -> Vec<Json> {
         .filter_map(|action| match action {
             "lambda:GetAlias" => Some("lambda:ListAliases"),
             "lambda:ListLayerVersions" => Some("lambda:ListLayers"),
+            "lambda:PutFunctionEventInvokeConfig" => Some("lambda:UpdateFunctionCode"),
             action => ABOUT_EVERYTHING.contains(&action).then_some(action),
         })
         .collect();
