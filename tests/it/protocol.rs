@@ -65,7 +65,7 @@ fn tritons_client_and_numpy_get_the_predictions_of_scikit_learn() {
     );
     assert_eq!(
         said["equal"],
-        json!([true, true, true, true, true]),
+        json!([true, true, true, true, true, true]),
         "{said}"
     );
     assert_eq!(said["packed"], 500);

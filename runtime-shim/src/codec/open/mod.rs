@@ -4,6 +4,7 @@
 //!
 //! - this file: the names of types, and what server and model say of themselves
 //! - `request`: a request -> tensors
+//! - `raw`: a request without JSON -> a tensor
 //! - `response`: tensors -> an answer
 
 use mlfn_shim_contract::ShimConfig;
@@ -13,6 +14,7 @@ use super::failure::to_bytes;
 use crate::engine::{Dim, InputKind, Signature};
 use crate::tensor::ElementType;
 
+mod raw;
 pub(crate) mod request;
 pub(crate) mod response;
 

@@ -6,7 +6,7 @@ use ::bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::datatype;
+use super::{datatype, raw};
 use crate::codec::bytes::{self, Order};
 use crate::codec::expected::{inputs_text, shape_text};
 use crate::codec::failure::{Code, Failure, did_you_mean, json_problem, list, shortened};
@@ -80,13 +80,16 @@ struct OutputParameters {
 }
 
 /// Reads a request, of which `json_length` bytes are JSON and the others those of tensors; without
-/// it, all is JSON.
+/// it, all is JSON. If it is 0, all are those of the only input.
 pub(crate) fn read(
     body: &Bytes,
     json_length: Option<usize>,
     signature: &Signature,
 ) -> Result<Inference, Failure> {
     refuse_unsupported(signature)?;
+    if json_length == Some(0) {
+        return raw::read(body, signature);
+    }
     let (json, binary) = match json_length {
         None => (body.clone(), Bytes::new()),
         Some(length) if length <= body.len() => (body.slice(..length), body.slice(length..)),
@@ -121,12 +124,7 @@ fn wanted(body: &Body<'_>, signature: &Signature) -> Result<Vec<Wanted>, Failure
     let by_default = parameters.and_then(|parameters| parameters.binary_data_output);
     let by_default = by_default.unwrap_or(false);
     let Some(outputs) = body.outputs.as_ref().filter(|outputs| !outputs.is_empty()) else {
-        let all = 0..signature.outputs.len();
-        let all = all.map(|index| Wanted {
-            index,
-            is_binary: by_default,
-        });
-        return Ok(all.collect());
+        return Ok(all(signature, by_default));
     };
     let wanted = outputs.iter().map(|output| {
         let mut names = signature.outputs.iter();
@@ -139,6 +137,12 @@ fn wanted(body: &Body<'_>, signature: &Signature) -> Result<Vec<Wanted>, Failure
         })
     });
     wanted.collect()
+}
+
+/// All outputs, in the model's order.
+pub(super) fn all(signature: &Signature, is_binary: bool) -> Vec<Wanted> {
+    let all = 0..signature.outputs.len();
+    all.map(|index| Wanted { index, is_binary }).collect()
 }
 
 fn unknown_output(name: &str, signature: &Signature) -> Failure {

@@ -236,7 +236,7 @@ fn bytes_must_be_those_that_are_announced() {
     check(7, None, &[0; 14], "7 bytes, which are no values of FP32");
     check(4, None, &[0; 8], "has 1 values, but its shape [1, 2] has 2");
     check(8, Some(9999), &[0; 16], "says that 9999 bytes");
-    check(8, Some(0), &[0; 16], "has no JSON");
+    check(8, Some(0), &[0; 16], "can only be one input");
 }
 
 #[test]
