@@ -38,6 +38,12 @@ pub(crate) enum SecretError {
         /// The secret.
         name: String,
     },
+    /// Looking it up ended without a result: a bug, of which the log has the panic.
+    #[error("the secret `{name}` was not looked up; the log has the details")]
+    Lost {
+        /// The secret.
+        name: String,
+    },
     /// It would be looked up again and again.
     #[error(
         "the value of the secret `{name}` begins with `{SECRET_MARK}`, as if it were a reference; \
@@ -95,14 +101,14 @@ impl Aws {
         }
         let mut values = BTreeMap::new();
         while let Some(done) = lookups.join_next().await {
-            // A task that panicked has no value, which is found out below.
+            // A task that panicked has no value, which is told below.
             if let Ok((name, value)) = done {
                 values.insert(name, value?);
             }
         }
         let of = references.iter().map(|(variable, name)| {
             let value = values.get(name).cloned();
-            let value = value.ok_or_else(|| SecretError::Binary { name: name.clone() })?;
+            let value = value.ok_or_else(|| SecretError::Lost { name: name.clone() })?;
             Ok((variable.clone(), value))
         });
         of.collect()
