@@ -139,6 +139,31 @@ async fn another_library_takes_the_place_of_the_old_one_which_a_rollback_finds()
 }
 
 #[tokio::test]
+async fn a_function_gets_its_layer_when_its_package_is_without_the_library_and_loses_it_before() {
+    let mut account = Account::with_layers(&[]).await;
+    let layered = manifest(&["classifier"], 256);
+    let whole = layered.replace("layers: true", "layers: false");
+    assert_ne!(whole, layered);
+    let mut project = Project::copy_of("iris").with_file("serverless.yaml", &whole);
+    account.run(&project, &["deploy", "--yes"]);
+    // Code and configuration are set by calls of their own, and both count towards one limit.
+    for (manifest, expected) in [
+        (layered, ["code", "configuration"]),
+        (whole, ["configuration", "code"]),
+    ] {
+        project = project.with_file("serverless.yaml", manifest);
+        let (_, calls) = account.run(&project, &["deploy", "--yes"]);
+        let set = calls.iter().filter(|call| call.method == "PUT");
+        let parts = set.filter_map(|call| call.path.rsplit('/').next());
+        let parts: Vec<&str> = parts.filter(|part| expected.contains(part)).collect();
+        assert_eq!(parts, expected);
+        account.run(&project, &["invoke", "classifier", "-d", REQUEST]);
+    }
+    account.run(&project, &["remove", "--yes"]);
+    assert_eq!(account.inventory().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_cloud_without_layers_is_named_as_the_reason() {
     let account = Account::start().await;
     let project = project(&["classifier"], 256);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use mlfn_core::{
-    Address, Call, Inputs, KindSpec, Lower as _, ProviderName, Resource, Service, Session,
+    Address, Call, Inputs, KindSpec, Layer, Lower as _, ProviderName, Resource, Service, Session,
 };
 use mlfn_emulator::{EmulatorOptions, LocalCloud};
 use mlfn_testkit::bench::{Twin, Variant};
@@ -23,6 +23,17 @@ struct LocalTwin {
 }
 
 impl LocalTwin {
+    /// Any archive, as the handler has no use for a library.
+    fn layer(&self) -> Layer {
+        let archive = packed(Package::light(), &self.folder, "layer");
+        Layer {
+            path: archive.path,
+            digest: archive.digest,
+            packed: archive.packed,
+            unpacked: archive.unpacked,
+        }
+    }
+
     fn service(variant: Variant) -> Service {
         variant.service(vec![trigger("schedule", json!({}))])
     }
@@ -74,6 +85,7 @@ impl Twin for LocalTwin {
         };
         let mut artifact = packed(Package::light(), &self.folder, mark);
         artifact.function = service.functions[0].name.clone();
+        artifact.layer = Some(self.layer());
         mlfn_aws::Aws.lower(&service, &[artifact])
     }
 
