@@ -82,7 +82,7 @@ fn only_what_a_version_holds_publishes_one() {
 #[test]
 fn another_library_in_a_layer_publishes_a_version() {
     let service = service(mlfn_core::ProviderName::Aws, |s| {
-        s.functions[0].aws.layers = true
+        s.functions[0].aws.layers = true;
     });
     let mut packages = artifacts(&service, "direct zip");
     let before = version(&service, &packages);
