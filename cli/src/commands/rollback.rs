@@ -1,5 +1,8 @@
 //! `mlfn rollback`.
 
+use mlfn_core::Purpose;
+use mlfn_engine::state::State;
+
 use crate::archives;
 use crate::deployment::{Bench, Job};
 use crate::pipeline;
@@ -8,6 +11,23 @@ use crate::report::Report;
 use crate::settings::RollbackSettings;
 use crate::status::ExitStatus;
 use crate::stop::Stop;
+
+/// From what to what it goes.
+fn way(state: &State, to: u64) -> String {
+    let from = state.history.last().map(|last| match last.purpose {
+        Purpose::Rollback { to } => to,
+        Purpose::Deploy | Purpose::Remove => last.number,
+    });
+    match (state.unfinished, from) {
+        (Some(Purpose::Deploy), _) => {
+            format!("rolling back from a deploy that did not come to its end, to deployment {to}")
+        }
+        (None, Some(from)) if from != to => {
+            format!("rolling back from deployment {from} to deployment {to}")
+        }
+        _ => format!("rolling back to deployment {to}"),
+    }
+}
 
 /// Brings an earlier deployment back.
 pub(crate) async fn rollback(
@@ -30,7 +50,12 @@ pub(crate) async fn rollback(
         printer,
         stop,
     };
-    let request = job.quietly().rollback(settings.to).await?;
+    let engine = job.quietly();
+    let request = engine.rollback(settings.to).await?;
+    let state = engine.state().await?;
+    if let (Some(state), Purpose::Rollback { to }) = (state, request.purpose) {
+        printer.note(&way(&state, to));
+    }
     let done = job.carry_out(&request).await;
     done.map_err(|error| archives::elsewhere(error, &bench.checked))
 }

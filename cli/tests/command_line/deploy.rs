@@ -39,7 +39,9 @@ fn a_service_is_deployed_changed_rolled_back_and_removed() {
 
     project.expect("deploy", 0);
     assert_eq!(memory(&project), 1024);
-    project.expect("rollback", 0);
+    let back = project.expect("rollback", 0).stderr;
+    let way = "rolling back from deployment 2 to deployment 1";
+    assert!(back.contains(way), "{back}");
     assert_eq!(memory(&project), 512);
     assert!(project.expect("invoke", 0).stdout.contains(ANSWER));
     // The rollback is not what the manifest says.

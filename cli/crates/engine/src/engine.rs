@@ -222,6 +222,7 @@ impl Engine<'_> {
         lost: &Cancel,
     ) -> Result<Outcome, EngineError> {
         if plan.is_empty() {
+            self.settle(state, tag).await?;
             return Ok(Outcome::nothing());
         }
         plan_file::check_files(plan, &self.settings.root)?;
@@ -241,10 +242,23 @@ impl Engine<'_> {
         Ok(outcome)
     }
 
+    /// Writes that nothing is left to do of a run that did not come to its end.
+    async fn settle(&self, state: Option<State>, tag: Option<Tag>) -> Result<(), EngineError> {
+        let Some(state) = state.filter(|state| state.unfinished.is_some()) else {
+            return Ok(());
+        };
+        let keeper = Keeper::new(self.store, state, tag);
+        Ok(keeper.edit(|state| state.unfinished = None).await?)
+    }
+
     /// Writes the history, now that all is done.
     async fn remember(&self, plan: &Plan, keeper: &Keeper<'_>) -> Result<Option<u64>, StateError> {
         if plan.purpose == Purpose::Remove {
-            keeper.edit(|state| state.history.clear()).await?;
+            let forget = |state: &mut State| {
+                state.unfinished = None;
+                state.history.clear();
+            };
+            keeper.edit(forget).await?;
             return Ok(None);
         }
         let wanted = plan

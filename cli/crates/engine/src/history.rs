@@ -37,16 +37,21 @@ fn masked(digest: &Json) -> Value {
     serde_json::from_value(digest.clone()).map_or(Value::Known(Json::Null), Value::Masked)
 }
 
-/// What to ask for, to bring back the deployment `to`, or the one before the present one.
+/// What to ask for, to bring back the deployment `to`, or else what was before the last run: of one
+/// that did not come to its end, the deployment that it began with.
 pub(crate) fn rollback(state: Option<&State>, to: Option<u64>) -> Result<Request, EngineError> {
     let history = state.map_or(&[][..], |state| &state.history);
     let target = match to {
         Some(number) => history
             .iter()
             .find(|deployment| deployment.number == number),
-        // What served before the deploy that was stopped halfway.
-        None if state.is_some_and(State::is_shifting) => history.last(),
-        None => before(history),
+        None => match state.and_then(|state| state.unfinished) {
+            // Whoever was on the way there wants to arrive.
+            Some(Purpose::Rollback { to }) => history.iter().find(|one| one.number == to),
+            Some(Purpose::Deploy | Purpose::Remove) => served(history),
+            None if state.is_some_and(State::is_shifting) => served(history),
+            None => before(history),
+        },
     };
     let known = || history.iter().map(|deployment| deployment.number).collect();
     let target = target.ok_or_else(|| EngineError::NoDeployment {
@@ -71,13 +76,20 @@ fn at_once(mut resources: Vec<Resource>) -> Vec<Resource> {
     resources
 }
 
-/// The deployment before the one that serves; after a rollback, the one before its target.
-fn before(history: &[Deployment]) -> Option<&Deployment> {
+/// The deployment that serves: the last one; after a rollback, its target.
+fn served(history: &[Deployment]) -> Option<&Deployment> {
     let last = history.last()?;
-    let number = match last.purpose {
-        Purpose::Rollback { to } => to,
-        Purpose::Deploy | Purpose::Remove => last.number,
+    let target = match last.purpose {
+        Purpose::Rollback { to } => history.iter().find(|one| one.number == to),
+        Purpose::Deploy | Purpose::Remove => None,
     };
+    // A target may be so old that it is forgotten.
+    Some(target.unwrap_or(last))
+}
+
+/// The deployment before the one that serves.
+fn before(history: &[Deployment]) -> Option<&Deployment> {
+    let number = served(history)?.number;
     history
         .iter()
         .rev()

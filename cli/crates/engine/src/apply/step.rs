@@ -182,7 +182,7 @@ impl Runner<'_> {
             shifted: start.map(|Start { percent, since }| Shifted { percent, since }),
         };
         self.keeper
-            .edit(|state| state.begin(intent))
+            .edit(|state| state.begin(intent, self.plan.purpose))
             .await
             .map_err(StepError::State)
     }

@@ -54,6 +54,9 @@ pub struct State {
     pub pending: Vec<Intent>,
     /// What was deployed, the oldest first.
     pub history: Vec<Deployment>,
+    /// What the last run was for, if it changed something and did not come to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Purpose>,
 }
 
 /// A change that was begun: written before the call that makes it.
@@ -137,11 +140,13 @@ impl State {
             superseded: Vec::new(),
             pending: Vec::new(),
             history: Vec::new(),
+            unfinished: None,
         }
     }
 
-    /// Notes that a change is about to be made.
-    pub(crate) fn begin(&mut self, intent: Intent) {
+    /// Notes that a change is about to be made, and for what.
+    pub(crate) fn begin(&mut self, intent: Intent, purpose: Purpose) {
+        self.unfinished = Some(purpose);
         self.settle(&intent.id, &intent.remote_name);
         self.pending.push(intent);
     }
@@ -185,6 +190,7 @@ impl State {
 
     /// Adds to the history, and forgets what is too old.
     pub(crate) fn remember(&mut self, deployment: Deployment) {
+        self.unfinished = None;
         self.history.push(deployment);
         let surplus = self.history.len().saturating_sub(HISTORY);
         self.history.drain(..surplus);

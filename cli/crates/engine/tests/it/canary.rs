@@ -219,6 +219,52 @@ fn a_rollback_in_between_brings_back_what_served_and_at_once() {
     });
 }
 
+async fn rollback(bench: &Bench<'_>) -> Request {
+    let back = bench.with_engine(async |engine| engine.rollback(None).await);
+    back.await.expect("a deployment")
+}
+
+#[test]
+fn a_rollback_after_a_new_version_failed_brings_back_what_served() {
+    deployed(async |twin, bench| {
+        bench.deploy(&service("two")).await;
+        bench.run(&service("flaky"), Faults::default()).await;
+        assert_eq!(alias(twin), ("two".to_owned(), json!({})));
+        let back = rollback(bench).await;
+        assert_eq!(back.purpose, Purpose::Rollback { to: 2 });
+        // The function itself has the code that failed.
+        bench.deploy(&back).await;
+        assert_eq!(alias(twin), ("two".to_owned(), json!({})));
+        let further = rollback(bench).await;
+        assert_eq!(further.purpose, Purpose::Rollback { to: 1 });
+    });
+}
+
+#[test]
+fn a_rollback_that_was_killed_goes_on_to_where_it_went() {
+    deployed(async |twin, bench| {
+        bench.deploy(&service("two")).await;
+        let back = rollback(bench).await;
+        assert_eq!(back.purpose, Purpose::Rollback { to: 1 });
+        bench.run(&back, at(2, Fault::KillBefore)).await;
+        let again = rollback(bench).await;
+        assert_eq!(again.purpose, Purpose::Rollback { to: 1 });
+        bench.deploy(&again).await;
+        assert_eq!(alias(twin), ("one".to_owned(), json!({})));
+    });
+}
+
+#[test]
+fn a_run_is_finished_when_nothing_is_left_to_do() {
+    deployed(async |_, bench| {
+        bench.run(&service("two"), at(1, Fault::KillBefore)).await;
+        let unfinished = async || bench.state().await.expect("a state").unfinished;
+        assert_eq!(unfinished().await, Some(Purpose::Deploy));
+        bench.deploy(&service("one")).await;
+        assert_eq!(unfinished().await, None);
+    });
+}
+
 #[test]
 fn a_removal_in_between_leaves_nothing() {
     deployed(async |_, bench| {
