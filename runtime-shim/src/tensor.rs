@@ -1,7 +1,9 @@
 //! Tensors of every element type that JSON can carry.
 
 use half::{bf16, f16};
-use zerocopy::{FromBytes as _, IntoBytes as _};
+use zerocopy::FromBytes as _;
+#[cfg(feature = "onnxruntime")]
+use zerocopy::IntoBytes as _;
 
 mod values;
 
@@ -69,6 +71,7 @@ pub(crate) trait Element: Sized + Clone {
     fn view(bytes: &[u8]) -> Option<&[Self]>;
 
     /// Values as the bytes of this machine; none for those of which [`Element::view`] is none.
+    #[cfg(feature = "onnxruntime")]
     fn bytes(values: &[Self]) -> Option<&[u8]>;
 }
 
@@ -82,6 +85,7 @@ macro_rules! view {
             None
         }
 
+        #[cfg(feature = "onnxruntime")]
         fn bytes(_: &[Self]) -> Option<&[u8]> {
             None
         }
@@ -91,6 +95,7 @@ macro_rules! view {
             <[Self]>::ref_from_bytes(bytes).ok()
         }
 
+        #[cfg(feature = "onnxruntime")]
         fn bytes(values: &[Self]) -> Option<&[u8]> {
             Some(values.as_bytes())
         }
