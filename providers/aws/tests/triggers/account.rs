@@ -10,7 +10,7 @@ use mlfn_core::{
     ResourceId, Session as _, Value,
 };
 use mlfn_testkit::python::{Packages, output};
-use mlfn_testkit::servers::Ministack;
+use mlfn_testkit::servers::{Ministack, Moto};
 use serde_json::{Value as Json, json};
 
 /// One for all tests: each uses names of its own.
@@ -21,6 +21,9 @@ static AWS: LazyLock<Ministack> = LazyLock::new(|| {
     assert_eq!(output(prepare.envs(aws.environment())), "done");
     aws
 });
+
+/// An account where nobody has anything.
+static MOTO: LazyLock<Moto> = LazyLock::new(Moto::start);
 
 /// What boto3 says of a thing, as JSON text.
 pub(crate) fn told(what: &str, name: &str) -> String {
@@ -40,12 +43,21 @@ impl Account {
     }
 
     pub(crate) async fn of(stage: &str) -> Self {
+        Self::at(AWS.url(), stage).await
+    }
+
+    /// On moto.
+    pub(crate) async fn elsewhere() -> Self {
+        Self::at(MOTO.url(), "dev").await
+    }
+
+    async fn at(endpoint: String, stage: &str) -> Self {
         let access = Access {
             service: "iris".parse().expect("a name"),
             stage: stage.parse().expect("a name"),
             region: Some("us-east-1".to_owned()),
             profile: None,
-            endpoint: Some(AWS.url()),
+            endpoint: Some(endpoint),
             tags: [].into(),
         };
         let session = AwsSession::connect_as(&access, ("test", "test")).await;

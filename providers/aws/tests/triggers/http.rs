@@ -13,7 +13,7 @@ fn id(of: &Recorded) -> &Json {
     &of.outputs["id"]
 }
 
-fn cors(origins: &[&str]) -> Json {
+pub(crate) fn cors(origins: &[&str]) -> Json {
     json!({
         "allow_headers": ["authorization", "content-type"],
         "allow_methods": ["GET", "POST"],

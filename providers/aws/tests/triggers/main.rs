@@ -4,6 +4,7 @@
 //! - `account`: an account, and what can be done there
 //! - `kinds`: the life of each kind
 //! - `http`: that of an HTTP API and its parts
+//! - `moto`: the same on another imitation of AWS
 //! - `others`: what belongs to others stays as it is
 
 #![expect(clippy::expect_used, reason = "a failing helper is a failing test")]
@@ -11,4 +12,5 @@
 mod account;
 mod http;
 mod kinds;
+mod moto;
 mod others;
