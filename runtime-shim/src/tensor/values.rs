@@ -19,9 +19,17 @@ enum Place<T> {
     Shared(Bytes),
 }
 
+/// What memory is aligned to that a tensor has allocated, in bytes. Sums that are vectorised begin
+/// where such an address is, and their last bits depend on where they begin.
+const ALIGNMENT: usize = 16;
+
 impl<T: Element> Values<T> {
-    /// Values that stay where they are; none if their bytes do not lie as the machine has values.
+    /// Values that stay where they are; none if their bytes do not lie as values of a tensor of its
+    /// own would.
     pub(crate) fn shared(bytes: Bytes) -> Option<Self> {
+        if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
+            return None;
+        }
         T::view(&bytes)?;
         Some(Self(Place::Shared(bytes)))
     }
@@ -98,6 +106,10 @@ mod tests {
         assert!(
             Values::<f32>::shared(bytes.slice(1..5)).is_none(),
             "not aligned"
+        );
+        assert!(
+            Values::<f32>::shared(bytes.slice(4..8)).is_none(),
+            "not where an allocation would begin"
         );
         assert!(
             Values::<f32>::shared(bytes.slice(..7)).is_none(),
