@@ -1,6 +1,6 @@
 //! What people do with a deployed function besides changing it: ask it, and read its log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,8 @@ pub struct LogCursor {
     pub time: u64,
     /// The cloud's names of lines from then on that were told already.
     pub told: BTreeSet<String>,
+    /// The requests that have begun and are not known to have ended, by the stream of their lines.
+    pub open: BTreeMap<String, String>,
 }
 
 /// Some lines.

@@ -9,6 +9,7 @@
 //! - `large`: packages that are too large for a request
 //! - `layers`: the library by itself
 //! - `limits`: nothing is asked that the models of AWS's services do not allow
+//! - `logs`: what a request has written, by its id, also while it is followed
 //! - `policy`: what whoever deploys must be allowed
 //! - `traffic`: requests that move to a new version, and logs that stay
 //! - `triggers`: what comes from each source reaches its model, and what comes of it
@@ -26,6 +27,7 @@ mod faults;
 mod large;
 mod layers;
 mod limits;
+mod logs;
 mod policy;
 mod traffic;
 mod triggers;

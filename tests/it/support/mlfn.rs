@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use mlfn_testkit::python;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 use super::place::{repository, shared_cache, temporary};
 
@@ -162,6 +162,16 @@ impl Mlfn {
         status.code()
     }
 
+    /// Starts it, to read what it writes to stdout while it runs.
+    pub(crate) fn follow(self) -> Following {
+        let mut child = self.command().spawn().expect("mlfn starts");
+        let stdout = child.stdout.take().expect("is piped");
+        Following {
+            child,
+            lines: BufReader::new(stdout).lines(),
+        }
+    }
+
     /// Runs it to its end, whose code is the answer. `started` gets its process id at once.
     pub(crate) async fn watched(self, started: impl FnOnce(u32)) -> Option<i32> {
         let mut child = self.command().spawn().expect("mlfn starts");
@@ -234,6 +244,28 @@ impl Mlfn {
     }
 }
 
+/// A command that goes on until it is interrupted. It writes no more to stderr than a pipe holds.
+#[derive(Debug)]
+pub(crate) struct Following {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Following {
+    /// The next line, which is JSON.
+    pub(crate) async fn json(&mut self) -> Json {
+        let line = tokio::time::timeout(LIMIT, self.lines.next_line()).await;
+        let line = line.expect("comes in time").expect("reads");
+        let line = line.expect("goes on");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// Interrupts it as Ctrl-C does. Returns its exit code.
+    pub(crate) async fn interrupt(self) -> Option<i32> {
+        interrupted(self.child).await.code()
+    }
+}
+
 /// A running `mlfn emulate`.
 #[derive(Debug)]
 pub(crate) struct Emulation {
@@ -244,14 +276,18 @@ pub(crate) struct Emulation {
 
 impl Emulation {
     /// Interrupts it as Ctrl-C does; it must end well.
-    pub(crate) async fn stop(mut self) {
-        let id = self.child.id().map(u32::cast_signed);
-        let id = id.and_then(Pid::from_raw).expect("runs");
-        kill_process(id, Signal::INT).expect("runs");
-        let status = tokio::time::timeout(LIMIT, self.child.wait()).await;
-        let status = status.expect("ends in time").expect("ends");
-        assert_eq!(status.code(), Some(0));
+    pub(crate) async fn stop(self) {
+        assert_eq!(interrupted(self.child).await.code(), Some(0));
     }
+}
+
+/// How it ends when it is interrupted as by Ctrl-C.
+async fn interrupted(mut child: Child) -> ExitStatus {
+    let id = child.id().map(u32::cast_signed);
+    let id = id.and_then(Pid::from_raw).expect("runs");
+    kill_process(id, Signal::INT).expect("runs");
+    let status = tokio::time::timeout(LIMIT, child.wait()).await;
+    status.expect("ends in time").expect("ends")
 }
 
 /// What a run has said.

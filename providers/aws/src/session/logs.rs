@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use mlfn_core::{Digest, LogCursor, LogLine, LogPage, LogQuery, ProviderError};
+use serde_json::Value as Json;
 
 use super::context::Context;
 use super::function::split;
@@ -43,11 +44,9 @@ pub(super) async fn logs(context: &Context, query: &LogQuery) -> Result<LogPage,
     }
     // Each stream is in order; this sort keeps that.
     events.sort_by_key(time);
-    let next = next(&query.from, &events);
-    Ok(LogPage {
-        lines: lines(&events),
-        next,
-    })
+    let mut next = next(&query.from, &events);
+    let lines = lines(&events, &mut next.open);
+    Ok(LogPage { lines, next })
 }
 
 /// A text in quotes is looked for as it stands (CloudWatch Logs User Guide, "Filter pattern
@@ -91,39 +90,51 @@ fn next(from: &LogCursor, events: &[FilteredLogEvent]) -> LogCursor {
     LogCursor {
         time: begin,
         told: all.into_iter().filter(|told| *told >= oldest).collect(),
+        open: from.open.clone(),
     }
 }
 
-/// The instance of a stream answers one request at a time: what it writes between `START` and `END`
-/// belongs to that.
-fn lines(events: &[FilteredLogEvent]) -> Vec<LogLine> {
-    let mut requests: BTreeMap<&str, &str> = BTreeMap::new();
-    let lines = events.iter().map(|event| {
-        let (stream, text) = (
-            event.log_stream_name().unwrap_or_default(),
-            event.message().unwrap_or_default().trim_end_matches('\n'),
-        );
-        if let Some(id) = request_in(text, "START ") {
-            requests.insert(stream, id);
+/// The instance of a stream answers one request at a time: what it writes between `START` and
+/// `REPORT` belongs to that, unless it says otherwise. `open` has the requests that are between them,
+/// by stream.
+fn lines(events: &[FilteredLogEvent], open: &mut BTreeMap<String, String>) -> Vec<LogLine> {
+    let mut line = |event: &FilteredLogEvent| {
+        let stream = event.log_stream_name().unwrap_or_default();
+        let text = event.message().unwrap_or_default().trim_end_matches('\n');
+        let own = own_request(text);
+        if let (true, Some(id)) = (text.starts_with(START), &own) {
+            open.insert(stream.to_owned(), id.clone());
         }
-        let request = request_in(text, "REPORT ").or_else(|| requests.get(stream).copied());
-        if text.starts_with("REPORT ") {
-            requests.remove(stream);
+        let request = own.or_else(|| open.get(stream).cloned());
+        if text.starts_with(REPORT) {
+            open.remove(stream);
         }
         LogLine {
             time: time(event),
             stream: stream.to_owned(),
-            request: request.map(str::to_owned),
+            request,
             text: text.to_owned(),
         }
-    });
-    lines.collect()
+    };
+    events.iter().map(&mut line).collect()
 }
 
-/// `START RequestId: 5e.. Version: 1`
-fn request_in<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
-    let rest = text.strip_prefix(beginning)?.strip_prefix("RequestId: ")?;
-    rest.split_whitespace().next()
+const START: &str = "START ";
+
+const REPORT: &str = "REPORT ";
+
+/// The request that a line names: Lambda's own lines do (`START RequestId: 5e.. Version: 1`), and
+/// those of the shim, which are JSON. What the shim writes last may come after `REPORT`, or after the
+/// `START` of the next one.
+fn own_request(text: &str) -> Option<String> {
+    if text.starts_with('{') {
+        let line: Json = serde_json::from_str(text).ok()?;
+        return line.get("request_id")?.as_str().map(str::to_owned);
+    }
+    let mut beginnings = [START, "END ", REPORT].into_iter();
+    let rest = beginnings.find_map(|beginning| text.strip_prefix(beginning))?;
+    let id = rest.strip_prefix("RequestId: ")?.split_whitespace().next();
+    id.map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -139,6 +150,18 @@ mod tests {
             .build()
     }
 
+    /// Of which requests these lines are.
+    #[track_caller]
+    fn check(
+        events: &[FilteredLogEvent],
+        open: &mut BTreeMap<String, String>,
+        expected: &[Option<&str>],
+    ) {
+        let found = lines(events, open).into_iter().map(|line| line.request);
+        let expected = expected.iter().map(|id| id.map(str::to_owned));
+        assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
+
     #[test]
     fn lines_belong_to_the_request_that_their_instance_answers() {
         let events = [
@@ -150,9 +173,35 @@ mod tests {
             event(6, "a", "REPORT RequestId: 1\tDuration: 1 ms\n"),
             event(7, "a", "between\n"),
         ];
-        let requests: Vec<_> = lines(&events).into_iter().map(|l| l.request).collect();
-        let expected = ["1", "2", "1", "2", "1", "1"].map(|id| Some(id.to_owned()));
-        assert_eq!(requests, [expected.as_slice(), &[None]].concat());
+        let (one, two) = (Some("1"), Some("2"));
+        let expected = [one, two, one, two, one, one, None];
+        check(&events, &mut BTreeMap::new(), &expected);
+    }
+
+    #[test]
+    fn a_request_that_began_before_the_last_look_is_still_known() {
+        let open = &mut BTreeMap::new();
+        let start = event(1, "a", "START RequestId: 1 Version: 7\n");
+        check(&[start], open, &[Some("1")]);
+        check(&[event(2, "a", "slow\n")], open, &[Some("1")]);
+        let report = event(3, "a", "REPORT RequestId: 1\tDuration: 1 ms\n");
+        check(&[report], open, &[Some("1")]);
+        check(&[event(4, "a", "idle\n")], open, &[None]);
+        assert_eq!(*open, BTreeMap::new());
+    }
+
+    #[test]
+    fn a_line_that_names_its_request_is_of_no_other_one() {
+        let late = r#"{"level":"info","message":"answered","request_id":"1"}"#;
+        let events = [
+            event(1, "a", late),
+            event(2, "a", "START RequestId: 2 Version: 7\n"),
+            event(3, "a", late),
+            event(4, "a", r#"{"level":"warn","message":"a place is slow"}"#),
+            event(5, "a", "{ no JSON"),
+        ];
+        let (one, two) = (Some("1"), Some("2"));
+        check(&events, &mut BTreeMap::new(), &[one, two, one, two, two]);
     }
 
     #[test]
