@@ -2,25 +2,28 @@
 //!
 //! Requests that differ in their rows only are stacked into one run of the model. Nothing in a
 //! graph says whether its leading dimension is a batch, in which no row counts for another, or
-//! something else of free size such as time. So a process first does both, and trusts its stacks
-//! only after enough different requests got the same bits in them as alone. A model for which they
-//! once did not is never stacked again.
+//! something else of free size such as time. And sums may be in another order where there are more
+//! rows, e.g. from 51 on in ONNX Runtime's ensembles of trees. So a process first does both, and
+//! trusts its stacks of one shape only after enough different requests got the same bits in such
+//! stacks as alone. A model for which they once did not is never stacked again.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::{Handler, Timings};
 use crate::codec::failure::Failure;
 use crate::codec::request::Request;
 use crate::codec::stack;
 use crate::log::{self, Level};
+use crate::tensor::Tensor;
 
-/// Requests in a run that is compared with single ones.
-const COMPARED: usize = 8;
-
-/// Requests that have to agree. More than two, because the values of some (zeros, say) may happen
-/// not to matter to others.
+/// Requests that have to agree in stacks of one shape. More than two, because the values of some
+/// (zeros, say) may happen not to matter to others.
 const ENOUGH: usize = 24;
+
+/// Shapes of stacks that are remembered. Whoever sends more is not run faster by company.
+const MOST_SHAPES: usize = 1 << 10;
 
 /// Values in the inputs of one run, unless a single request has more. A model needs memory in
 /// proportion to them, and large inputs gain nothing by company.
@@ -32,19 +35,45 @@ type Answer = Result<Vec<u8>, Failure>;
 /// Whether requests may be stacked, as far as it is known.
 #[derive(Debug, Default)]
 pub(super) struct Stacking {
-    /// How many requests got the same answers in a run with different ones as alone.
-    agreed: AtomicUsize,
+    /// How many requests got the same answers in a run with different ones as alone, by the shapes
+    /// of that run's inputs.
+    agreed: Mutex<BTreeMap<Shapes, usize>>,
     /// Some did not, or the answers of a run have no rows.
     refuted: AtomicBool,
 }
 
+/// Of each input of a run.
+type Shapes = Vec<Vec<usize>>;
+
+/// What is known of a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Company changes nothing.
+    Proven,
+    /// It is to be found out.
+    Open,
+    /// It will never be known.
+    Never,
+}
+
 impl Stacking {
-    pub(super) fn is_proven(&self) -> bool {
-        self.agreed.load(Ordering::Relaxed) >= ENOUGH
+    /// What is known of stacks of these shapes.
+    pub(super) fn trust(&self, stack: &[Tensor]) -> Trust {
+        if self.is_refuted() {
+            return Trust::Never;
+        }
+        let agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
+        match agreed.get(&shapes(stack)) {
+            Some(requests) if *requests >= ENOUGH => Trust::Proven,
+            None if agreed.len() >= MOST_SHAPES => Trust::Never,
+            _ => Trust::Open,
+        }
     }
 
-    pub(super) fn agree(&self, requests: usize) {
-        self.agreed.fetch_add(requests, Ordering::Relaxed);
+    /// So many different requests got the same bits in a stack of these shapes as alone.
+    pub(super) fn agree(&self, shapes: Shapes, requests: usize) {
+        let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
+        *agreed.entry(shapes).or_default() += requests;
     }
 
     pub(super) fn is_refuted(&self) -> bool {
@@ -57,6 +86,32 @@ impl Stacking {
             log::write(Level::Debug, message, &[]);
         }
     }
+}
+
+/// Of the inputs of a run.
+pub(super) fn shapes(stack: &[Tensor]) -> Shapes {
+    stack.iter().map(|tensor| tensor.shape.clone()).collect()
+}
+
+/// How many of the requests differ from the one before. Of equal ones nobody can tell whether they
+/// were mixed up.
+pub(super) fn different(requests: &[Request]) -> usize {
+    let pairs = requests.windows(2).filter(|pair| pair[0] != pair[1]);
+    match pairs.count() {
+        0 => 0,
+        pairs => pairs + 1,
+    }
+}
+
+/// How many of the requests are for the next run.
+pub(super) fn next_run(requests: &[Request]) -> usize {
+    let mut size = 0;
+    let fitting = requests.iter().take_while(|request| {
+        let values = request.inputs.iter().map(|input| input.data.len());
+        size += values.sum::<usize>();
+        size <= LARGEST
+    });
+    fitting.count().max(1)
 }
 
 impl Handler {
@@ -92,44 +147,35 @@ impl Handler {
     fn in_runs(&self, mut requests: Vec<Request>, timings: &mut Timings) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(requests.len());
         while !requests.is_empty() {
-            let later = requests.split_off(self.next_run(&requests));
+            let later = requests.split_off(next_run(&requests));
             answers.extend(self.together(requests, timings));
             requests = later;
         }
         answers
     }
 
-    /// How many of the requests are for the next run.
-    fn next_run(&self, requests: &[Request]) -> usize {
-        let most = if self.stacking.is_proven() {
-            requests.len()
-        } else {
-            COMPARED.min(requests.len())
-        };
-        let mut size = 0;
-        let fitting = requests[..most].iter().take_while(|request| {
-            let values = request.inputs.iter().map(|input| input.data.len());
-            size += values.sum::<usize>();
-            size <= LARGEST
-        });
-        fitting.count().max(1)
-    }
-
     fn together(&self, requests: Vec<Request>, timings: &mut Timings) -> Vec<Answer> {
-        // Of equal requests nobody can tell whether they were mixed up.
-        let differ = || requests.windows(2).any(|pair| pair[0] != pair[1]);
-        let is_proven = self.stacking.is_proven();
-        if self.stacking.is_refuted() || requests.len() < 2 || !(is_proven || differ()) {
+        let inputs = (requests.len() > 1 && !self.stacking.is_refuted())
+            .then(|| stack::stack(&requests))
+            .flatten();
+        let Some(inputs) = inputs else {
+            return self.one_by_one(requests, timings);
+        };
+        let (trust, different) = (self.stacking.trust(&inputs), different(&requests));
+        if trust == Trust::Never || (trust == Trust::Open && different == 0) {
             return self.one_by_one(requests, timings);
         }
-        let stacked = self.stacked(&requests, timings);
-        if is_proven && let Some(answers) = stacked {
+        let shapes = shapes(&inputs);
+        let stacked = self.stacked(inputs, &requests, timings);
+        if trust == Trust::Proven
+            && let Some(answers) = stacked
+        {
             return answers;
         }
         // Either this is the comparison, or the run failed, and it is to be found out for whom.
         let alone = self.one_by_one(requests, timings);
         match stacked {
-            Some(stacked) if stacked == alone => self.stacking.agree(alone.len()),
+            Some(stacked) if stacked == alone => self.stacking.agree(shapes, different),
             Some(_) => self.stacking.refute(),
             None => {}
         }
@@ -143,8 +189,12 @@ impl Handler {
     }
 
     /// Answers all requests by one run; none if that failed or cannot be.
-    fn stacked(&self, requests: &[Request], timings: &mut Timings) -> Option<Vec<Answer>> {
-        let inputs = stack::stack(requests)?;
+    fn stacked(
+        &self,
+        inputs: Vec<Tensor>,
+        requests: &[Request],
+        timings: &mut Timings,
+    ) -> Option<Vec<Answer>> {
         let values = self.run(inputs, timings).ok()?;
         let Some(parts) = stack::split(&values, requests) else {
             self.stacking.refute();

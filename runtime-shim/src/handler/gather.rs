@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mlfn_shim_contract::Batching;
 
-use super::batch::Stacking;
+use super::batch::{Stacking, Trust, different, next_run, shapes};
 use crate::codec::failure::{Code, Failure};
 use crate::codec::request::{Request, Rows};
 use crate::codec::stack;
@@ -145,11 +145,16 @@ fn answer_all(engine: &dyn Engine, stacking: &Stacking, group: Vec<Waiting>) {
         requests.push(request);
         answers.push(answer);
     }
-    for (requests, answers) in forms.into_values() {
-        let outputs = together(engine, stacking, requests);
-        for (answer, outputs) in answers.into_iter().zip(outputs) {
-            // Who hung up needs none.
-            let _ = answer.send(outputs);
+    for (mut requests, answers) in forms.into_values() {
+        let mut answers = answers.into_iter();
+        while !requests.is_empty() {
+            let later = requests.split_off(next_run(&requests));
+            let outputs = together(engine, stacking, requests);
+            for (outputs, answer) in outputs.into_iter().zip(&mut answers) {
+                // Who hung up needs none.
+                let _ = answer.send(outputs);
+            }
+            requests = later;
         }
     }
 }
@@ -157,20 +162,26 @@ fn answer_all(engine: &dyn Engine, stacking: &Stacking, group: Vec<Waiting>) {
 /// The outputs of requests of one form. As long as it is not proven that company changes no bit,
 /// those of single runs.
 fn together(engine: &dyn Engine, stacking: &Stacking, requests: Vec<Request>) -> Vec<Outputs> {
-    let differ = requests.windows(2).any(|pair| pair[0] != pair[1]);
-    if requests.len() < 2 || stacking.is_refuted() || !(stacking.is_proven() || differ) {
+    let inputs = (requests.len() > 1 && !stacking.is_refuted())
+        .then(|| stack::stack(&requests))
+        .flatten();
+    let Some(inputs) = inputs else {
+        return alone(engine, requests);
+    };
+    let (trust, different) = (stacking.trust(&inputs), different(&requests));
+    if trust == Trust::Never || (trust == Trust::Open && different == 0) {
         return alone(engine, requests);
     }
-    let inputs = stack::stack(&requests);
-    let values = inputs.and_then(|inputs| engine.run(inputs).ok());
-    let stacked = values.map(|values| stack::split(&values, &requests));
+    let shapes = shapes(&inputs);
+    let stacked = engine.run(inputs).ok();
+    let stacked = stacked.map(|values| stack::split(&values, &requests));
     match stacked {
-        Some(Some(parts)) if stacking.is_proven() => parts.into_iter().map(Ok).collect(),
+        Some(Some(parts)) if trust == Trust::Proven => parts.into_iter().map(Ok).collect(),
         Some(Some(parts)) => {
             let alone = alone(engine, requests);
             let pairs = alone.iter().zip(&parts);
             if pairs.into_iter().all(|(one, part)| same_bits(one, part)) {
-                stacking.agree(alone.len());
+                stacking.agree(shapes, different);
             } else {
                 stacking.refute();
             }

@@ -172,3 +172,22 @@ fn messages_in_one_event_are_run_together_where_that_changes_no_bit() {
         |n| json!({"x": [format!("{n}"), "text"]})
     ));
 }
+
+/// Ensembles of trees are summed up in another order from some number of rows on.
+#[test]
+fn messages_in_one_event_get_their_bits_from_trees_too() {
+    for model in [
+        "trees_forest",
+        "trees_boosted",
+        "trees_two",
+        "trees_average",
+    ] {
+        let row = |n: usize| {
+            let [a, b] = numbers(n)[..] else {
+                panic!("two numbers")
+            };
+            json!({"X": [a / 9.0, b / 6.0, a * b / 54.0]})
+        };
+        check_same_bits(model, row);
+    }
+}

@@ -18,6 +18,7 @@ struct Model {
     remembers: bool,
     /// Rows of the largest run.
     most: AtomicUsize,
+    runs: AtomicUsize,
 }
 
 impl Model {
@@ -31,6 +32,7 @@ impl Model {
             },
             remembers,
             most: AtomicUsize::new(0),
+            runs: AtomicUsize::new(0),
         }
     }
 }
@@ -41,6 +43,7 @@ impl Engine for Model {
     }
 
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Value>, EngineError> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
         self.most.fetch_max(inputs[0].shape[0], Ordering::Relaxed);
         let Data::Float32(values) = &inputs[0].data else {
             panic!("the signature has no other type");
@@ -67,18 +70,27 @@ fn row(values: &[f32]) -> Vec<Tensor> {
     }]
 }
 
+/// It is known of runs of up to 8 rows that company changes nothing.
+fn proven() -> Stacking {
+    let stacking = Stacking::default();
+    for (rows, width) in (1..9).flat_map(|rows| [(rows, 1), (rows, 2)]) {
+        stacking.agree(vec![vec![rows, width]], 1000);
+    }
+    stacking
+}
+
 /// Lets every client send its requests, one after the other, all clients at once. Each request must
 /// get what it gets alone.
-fn check(model: &Model, most: u32, clients: &[Vec<Vec<f32>>]) {
+fn check(model: &Model, stacking: &Stacking, most: u32, clients: &[Vec<Vec<f32>>]) {
     let batching = Batching {
         max: most,
         wait_us: 200,
     };
-    let (gatherer, stacking) = (Gatherer::new(&batching), Stacking::default());
+    let gatherer = Gatherer::new(&batching);
     let barrier = Barrier::new(clients.len());
     thread::scope(|scope| {
         for requests in clients {
-            let (gatherer, stacking, barrier) = (&gatherer, &stacking, &barrier);
+            let (gatherer, barrier) = (&gatherer, &barrier);
             scope.spawn(move || {
                 barrier.wait();
                 for values in requests {
@@ -110,17 +122,19 @@ proptest! {
                 requests.map(|row| row.into_iter().map(f32::from).collect()).collect()
             })
             .collect();
-        check(&Model::new(remembers), most, &clients);
+        check(&Model::new(remembers), &Stacking::default(), most, &clients);
+        check(&Model::new(false), &proven(), most, &clients);
     }
 }
 
-#[test]
-fn clients_of_one_moment_share_a_run() {
+/// Eight clients at once, of which four at a time share a run: the runs that this takes.
+#[track_caller]
+fn check_runs(stacking: &Stacking, expected: usize) {
     let gatherer = patient(4);
-    let (model, stacking) = (Model::new(false), Stacking::default());
+    let model = Model::new(false);
     thread::scope(|scope| {
         for value in [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0] {
-            let (gatherer, model, stacking) = (&gatherer, &model, &stacking);
+            let (gatherer, model) = (&gatherer, &model);
             scope.spawn(move || {
                 let found = gatherer.run(model, stacking, row(&[value]));
                 assert_eq!(
@@ -131,6 +145,41 @@ fn clients_of_one_moment_share_a_run() {
         }
     });
     assert_eq!(model.most.load(Ordering::Relaxed), 4);
+    assert_eq!(model.runs.load(Ordering::Relaxed), expected);
+}
+
+#[test]
+fn clients_of_one_moment_share_a_run() {
+    check_runs(&proven(), 2);
+    // Each run is compared with four single ones.
+    check_runs(&Stacking::default(), 2 + 8);
+}
+
+#[test]
+fn large_requests_do_not_share_a_run() {
+    let values: Vec<f32> = (0_u16..40_000).map(f32::from).collect();
+    let requests = [values.clone(), values];
+    let model = Model::new(false);
+    let (answers, group): (Vec<_>, Vec<_>) = requests
+        .map(|values| {
+            let (answer, answered) = mpsc::channel();
+            let request = Request {
+                inputs: row(&values),
+                rows: Rows::Whole,
+            };
+            (answered, Waiting { request, answer })
+        })
+        .into_iter()
+        .unzip();
+    answer_all(&model, &proven(), group);
+    for answer in answers {
+        let values = answer.recv().expect("an answer").expect("is good");
+        let [Value::Tensor(tensor)] = &values[..] else {
+            panic!("{values:?}")
+        };
+        assert_eq!(tensor.shape, [1, 40_000]);
+    }
+    assert_eq!(model.most.load(Ordering::Relaxed), 1);
 }
 
 /// Waits until groups are as large as they may be.
