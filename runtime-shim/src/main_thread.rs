@@ -1,8 +1,7 @@
 //! Work for the thread that the process began with.
 //!
-//! Models are loaded there: it has the main heap of glibc, which grows more cheaply than those of
-//! other threads (loading ONNX Runtime takes 6 % longer on any of them), and the largest stack. The
-//! network is on a thread of its own meanwhile.
+//! Models are loaded there: it runs from the first moment, has the largest stack, and memory that it
+//! freed is its own again. The network is on a thread of its own meanwhile.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{OnceLock, mpsc};

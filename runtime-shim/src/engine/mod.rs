@@ -6,7 +6,6 @@
 //! is a library.
 
 use std::fmt;
-use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,13 +23,6 @@ pub(crate) mod onnxruntime;
 #[cfg(feature = "tract")]
 mod tract;
 
-/// Allocations of more bytes are given back to the system by glibc as soon as they are freed,
-/// whatever it has learned. 64-bit systems only: `DEFAULT_MMAP_THRESHOLD_MAX` in malloc(3).
-const MOST_KEPT_MEMORY: usize = 32 << 20;
-
-/// What the heap has from the beginning, in bytes; what is not used takes no memory.
-const FIRST_HEAP: usize = 24 << 20;
-
 /// An engine that is there before anybody has asked for it, and the file that it was loaded from.
 static EARLY: Mutex<Option<(PathBuf, Loaded)>> = Mutex::new(None);
 
@@ -42,13 +34,11 @@ pub(crate) struct Loaded {
     pub(crate) took: Duration,
 }
 
-/// Does what all models need, before there is a second thread: as long as there is none, glibc does
-/// without locks, and ONNX Runtime allocates so much that this is a twentieth of its time.
+/// Does what all models need, before there is a second thread that would take processor time from it.
 pub(crate) fn prepare(package: &Package) {
     let library = package.library();
     let files = library.iter().cloned();
     read_ahead(files.chain([package.graph(), package.model()]));
-    keep_memory();
     #[cfg(feature = "onnxruntime")]
     if let Some(library) = library {
         onnxruntime::prepare(&library);
@@ -141,16 +131,6 @@ fn read_ahead(files: impl Iterator<Item = PathBuf>) {
         }
     }
     trace::mark(Phase::ReadAhead);
-}
-
-/// Makes glibc keep what is freed. At first it asks the system for each larger block (which comes
-/// back with a page fault every 4 KiB) until one is freed, from which it learns that such blocks come
-/// and go. Loading a model frees hundreds; with this, a CNN of 14 MB is there
-/// a sixth sooner.
-fn keep_memory() {
-    drop(black_box(Vec::<u8>::with_capacity(MOST_KEPT_MEMORY - 4096)));
-    // From now on that is a place in the heap, which grows by it at once and not in 200 steps.
-    drop(black_box(Vec::<u8>::with_capacity(FIRST_HEAP)));
 }
 
 /// A loaded model. Calls may come from several threads at once.
