@@ -14,6 +14,8 @@ use aws_smithy_http_client::tls;
 use aws_types::service_config::ServiceConfigKey;
 use mlfn_core::Access;
 
+use crate::credentials::keeping_credentials;
+
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -52,7 +54,7 @@ pub(crate) async fn configuration(access: &Access) -> SdkConfig {
     if let Some(endpoint) = &access.endpoint {
         loader = loader.endpoint_url(endpoint);
     }
-    loader.load().await
+    keeping_credentials(loader.load().await)
 }
 
 /// For a call that may take that long, as an override of a client's configuration.

@@ -2,12 +2,14 @@
 //! machine's role), and the account that they belong to.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use mlfn_core::{Access, Failure, ProviderError};
+use tokio::sync::Mutex;
 
 use crate::client::Clients;
 use crate::errors;
@@ -113,6 +115,52 @@ pub(crate) async fn identify(
     })
 }
 
+/// How long before their end credentials are replaced: what begins with them must also end with them.
+const BEFORE_END: Duration = Duration::from_mins(5);
+
+/// The same settings, of which everybody gets the credentials that were found once. To find them
+/// may be a call that assumes a role, or a program that asks somebody for a number.
+pub(crate) fn keeping_credentials(config: SdkConfig) -> SdkConfig {
+    let Some(chain) = config.credentials_provider() else {
+        return config;
+    };
+    let found = Mutex::default();
+    let kept = SharedCredentialsProvider::new(Kept { chain, found });
+    config.into_builder().credentials_provider(kept).build()
+}
+
+#[derive(Debug)]
+struct Kept<P> {
+    chain: P,
+    found: Mutex<Option<Credentials>>,
+}
+
+impl<P: ProvideCredentials> Kept<P> {
+    async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        let mut found = self.found.lock().await;
+        if let Some(good) = found.as_ref().filter(|found| !ends_soon(found)) {
+            return Ok(good.clone());
+        }
+        let new = self.chain.provide_credentials().await?;
+        *found = Some(new.clone());
+        Ok(new)
+    }
+}
+
+impl<P: ProvideCredentials> ProvideCredentials for Kept<P> {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.credentials())
+    }
+}
+
+fn ends_soon(credentials: &Credentials) -> bool {
+    let end = credentials.expiry();
+    end.is_some_and(|end| end < SystemTime::now() + BEFORE_END)
+}
+
 fn no_region() -> ProviderError {
     let why = "no region is set; write `provider: { name: aws, region: eu-west-1 }` in the \
                manifest, add `--region eu-west-1`, or set `AWS_REGION`";
@@ -166,7 +214,46 @@ fn is_about_sso(error: &CredentialsError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
+
+    /// Gives other credentials each time, which last that long.
+    #[derive(Debug)]
+    struct Counter {
+        asked: AtomicU32,
+        last: Option<Duration>,
+    }
+
+    impl ProvideCredentials for Counter {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let key = self.asked.fetch_add(1, Ordering::Relaxed).to_string();
+            let end = self.last.map(|last| SystemTime::now() + last);
+            let new = Credentials::new(key, "secret", None, end, "a test");
+            future::ProvideCredentials::ready(Ok(new))
+        }
+    }
+
+    #[tokio::test]
+    async fn credentials_are_found_once_and_again_before_they_end() {
+        for (last, expected) in [
+            (None, ["0", "0"]),
+            (Some(Duration::from_hours(1)), ["0", "0"]),
+            (Some(Duration::from_mins(4)), ["0", "1"]),
+        ] {
+            let asked = AtomicU32::default();
+            let chain = Counter { asked, last };
+            let found = Mutex::default();
+            let kept = Kept { chain, found };
+            for expected in expected {
+                let found = kept.credentials().await.expect("are there");
+                assert_eq!(found.access_key_id(), expected, "{last:?}");
+            }
+        }
+    }
 
     #[track_caller]
     fn check(error: &CredentialsError, profile: Option<&str>, expected: &str) {
