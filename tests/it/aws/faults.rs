@@ -1,6 +1,10 @@
-//! A deploy that ends in the middle, or hears nothing of what it did, is finished by the next one.
+//! A deploy that ends in the middle, or hears nothing of what it did, is finished by the next one. What
+//! is refused or lost for a moment is tried again.
 
-use mlfn_testkit::proxy::{Kind, Rule, When};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use mlfn_testkit::proxy::{Kind, Proxy, Rule, When};
 
 use super::Account;
 use crate::support::mlfn::Project;
@@ -51,4 +55,47 @@ async fn whichever_call_goes_wrong_the_next_deploy_finishes_it() {
             return;
         }
     }
+}
+
+/// What happens to every third call on a bad day, in turns.
+fn bad_day() -> [Kind; 7] {
+    let kind = "x-amzn-errortype";
+    [
+        Kind::answer(429, "{}").header(kind, "TooManyRequestsException"),
+        Kind::HangUp,
+        Kind::answer(500, "{}").header(kind, "ServiceException"),
+        Kind::LoseAnswer,
+        Kind::Truncate,
+        Kind::answer(503, ""),
+        Kind::Delay(Duration::from_millis(300)),
+    ]
+}
+
+/// The first call, which asks whose the credentials are, is answered.
+fn begin(proxy: &Proxy) {
+    proxy.forget();
+    let turns = (1..60).step_by(3);
+    for (number, kind) in turns.zip(bad_day().into_iter().cycle()) {
+        proxy.add(Rule::new(kind).skip(number));
+    }
+}
+
+#[tokio::test]
+async fn throttles_errors_and_lost_connections_only_take_time() {
+    let mut account = Account::with_layers(&[]).await;
+    let project = Project::copy_of("iris").with_file("serverless.yaml", MANIFEST);
+    for words in [["deploy", "--yes"], ["remove", "--yes"]] {
+        begin(&account.proxy);
+        account.mlfn(&project, &words).run().success();
+        let calls = account.proxy.calls();
+        let met = calls.iter().filter_map(|call| call.fault);
+        let met: BTreeSet<&str> = met.collect();
+        let all = ["answer", "delay", "hang-up", "lose-answer", "truncate"];
+        assert_eq!(met, BTreeSet::from(all), "{words:?}");
+        account.proxy.clear();
+        if words[0] == "deploy" {
+            account.run(&project, &["plan", "--detailed-exitcode"]);
+        }
+    }
+    assert_eq!(account.inventory().await, Vec::<String>::new());
 }

@@ -1,5 +1,8 @@
 //! Packages that are too large for a request go by a bucket, in parts.
 
+use std::time::Duration;
+
+use mlfn_testkit::proxy::{Kind, Rule, When};
 use serde_json::{Value as Json, json};
 
 use super::Account;
@@ -15,6 +18,8 @@ models:
     path: large.onnx
     example: { features: [5.1, 3.5, 1.4, 0.2] }
 ";
+
+const REQUEST: &str = r#"{"features": [5.1, 3.5, 1.4, 0.2]}"#;
 
 /// Bytes of random numbers at the end of a model, so that its package goes by a bucket, in parts.
 const LARGE: usize = 51 << 20;
@@ -35,6 +40,13 @@ pub(super) fn large(model: &[u8], seed: u64) -> Vec<u8> {
     random.fill(&mut bytes);
     large.extend(bytes);
     large
+}
+
+/// With that manifest and a large model.
+fn project(manifest: &str) -> Project {
+    let project = Project::copy_of("iris").with_file("serverless.yaml", manifest);
+    let model = fs_err::read(project.folder().join("model.onnx")).expect("reads");
+    project.with_file("large.onnx", large(&model, 1))
 }
 
 /// The tags of all objects in the bucket for packages.
@@ -77,9 +89,7 @@ async fn a_second_deploy_of_a_large_package_sends_nothing() {
 #[tokio::test]
 async fn what_was_uploaded_and_has_no_tags_is_taken_over() {
     let mut account = Account::start().await;
-    let project = Project::copy_of("iris").with_file("serverless.yaml", MANIFEST);
-    let model = fs_err::read(project.folder().join("model.onnx")).expect("reads");
-    let project = project.with_file("large.onnx", large(&model, 1));
+    let project = project(MANIFEST);
     account.run(&project, &["deploy", "--yes"]);
     let buckets = account.ask("s3", "list_buckets", json!({})).await;
     let bucket = buckets["Buckets"][0]["Name"].clone();
@@ -90,4 +100,59 @@ async fn what_was_uploaded_and_has_no_tags_is_taken_over() {
     account.run(&project, &["deploy", "--yes"]);
     let ours = json!(["large", "dev", "research"]);
     assert_eq!(tags_of_packages(&mut account).await, [ours]);
+}
+
+#[tokio::test]
+async fn an_upload_that_was_killed_goes_on_with_the_parts_that_are_missing() {
+    let mut account = Account::start().await;
+    let project = project(MANIFEST);
+    let part = When::any().method("^PUT$").path("partNumber=");
+    // Of four parts on their way at once, one does not arrive and another one does.
+    for rule in [
+        Rule::new(Kind::Delay(Duration::from_hours(1))),
+        Rule::new(Kind::KillAfter).skip(3),
+    ] {
+        account.proxy.add(rule.when(part.clone()));
+    }
+    let deploy = account.mlfn(&project, &["deploy", "--yes"]);
+    let code = deploy.watched(|id| account.proxy.victim(id)).await;
+    assert_eq!(code, None, "it was killed");
+    account.proxy.clear();
+
+    let (_, calls) = account.run(&project, &["deploy", "--yes"]);
+    let begun = When::any().method("^POST$").path(r"\?uploads");
+    assert_eq!(account.proxy.count(&begun), 0, "{calls:?}");
+    let sent = account.proxy.count(&part);
+    assert!((1..4).contains(&sent), "{sent} parts: {calls:?}");
+    account.run(&project, &["invoke", "classifier", "--data", REQUEST]);
+    assert_eq!(
+        tags_of_packages(&mut account).await,
+        [json!(["large", "dev", "research"])]
+    );
+
+    // Nobody remembers what is in the bucket.
+    fs_err::remove_dir_all(project.folder().join(".mlfn/state")).expect("removes");
+    account.run(&project, &["remove", "--yes"]);
+    assert_eq!(account.inventory().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn of_a_bucket_that_was_given_only_our_packages_are_removed() {
+    let mut account = Account::start().await;
+    let bucket = json!({"Bucket": "company-packages"});
+    account.ask("s3", "create_bucket", bucket.clone()).await;
+    let theirs = json!({"Bucket": "company-packages", "Key": "large/dev/theirs", "Body": "x"});
+    account.ask("s3", "put_object", theirs).await;
+    let given = format!("{MANIFEST}    aws: {{ deployment_bucket: company-packages }}\n");
+    let project = project(&given);
+    account.run(&project, &["deploy", "--yes"]);
+    account.run(&project, &["invoke", "classifier", "--data", REQUEST]);
+    let listed = account.ask("s3", "list_objects_v2", bucket.clone()).await;
+    assert_eq!(listed["KeyCount"], 2, "{listed}");
+    account.run(&project, &["remove", "--yes"]);
+    let left = ["list_buckets: company-packages"];
+    assert_eq!(account.inventory().await, left);
+    let listed = account.ask("s3", "list_objects_v2", bucket).await;
+    assert_eq!(listed["KeyCount"], 1, "{listed}");
+    assert_eq!(listed["Contents"][0]["Key"], "large/dev/theirs");
 }

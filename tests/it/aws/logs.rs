@@ -142,3 +142,31 @@ async fn a_log_that_is_followed_goes_on_with_the_report_of_the_next_request() {
     assert_eq!(tail.interrupt().await, Some(130));
     assert_eq!(lines, house.logs(&[]), "no line is missing or told twice");
 }
+
+#[tokio::test]
+async fn an_event_reaches_its_model_while_nobody_waits_and_a_dry_run_reaches_none() {
+    let house = House::open().await;
+    let ask = |kind: &str, said: &str| {
+        let words = ["invoke", "classifier", "--type", kind, "--data", GOOD];
+        let (asked, _) = house.account.run(&house.project, &words);
+        assert_eq!(asked.stderr_has(said).stdout, "");
+    };
+    ask("DryRun", "`classifier` can be called");
+    ask("Event", "`classifier` has the request");
+    let words = ["logs", "classifier", "--tail", "--json"];
+    let mut tail = house.account.mlfn(&house.project, &words).follow();
+    let mut lines: Vec<Json> = Vec::new();
+    let is_report = |line: &&Json| text(line).starts_with("REPORT ");
+    // The first was asked by the deploy.
+    while lines.iter().filter(is_report).count() < 2 {
+        lines.push(tail.json().await);
+    }
+    assert_eq!(tail.interrupt().await, Some(130));
+    let id = lines.last().expect("is there")["request"].clone();
+    has_request(&lines, id.as_str().expect("is text"), 200);
+
+    let other = house.ask(GOOD, 0);
+    let reports = house.logs(&["--filter", "REPORT"]);
+    let reports: Vec<&Json> = reports.iter().map(|line| &line["request"]).collect();
+    assert_eq!(reports[1..], [&id, &json!(other)]);
+}
