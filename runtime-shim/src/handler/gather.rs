@@ -14,6 +14,7 @@ use crate::codec::failure::{Code, Failure};
 use crate::codec::request::{Request, Rows};
 use crate::codec::stack;
 use crate::engine::Engine;
+use crate::log::{self, Level};
 use crate::tensor::{Data, Tensor, Value};
 
 /// The outputs of one request.
@@ -176,7 +177,15 @@ fn together(engine: &dyn Engine, stacking: &Stacking, requests: Vec<Request>) ->
     let stacked = engine.run(inputs).ok();
     let stacked = stacked.map(|values| stack::split(&values, &requests));
     match stacked {
-        Some(Some(parts)) if trust == Trust::Proven => parts.into_iter().map(Ok).collect(),
+        Some(Some(parts)) if trust == Trust::Proven => {
+            let count = parts.len().into();
+            log::write(
+                Level::Debug,
+                "requests shared a run",
+                &[("requests", count)],
+            );
+            parts.into_iter().map(Ok).collect()
+        }
         Some(Some(parts)) => {
             let alone = alone(engine, requests);
             let pairs = alone.iter().zip(&parts);

@@ -6,6 +6,7 @@
 //! - `requests`: golden requests, good and bad
 //! - `http`, `lambda`, `azure`: one protocol each
 //! - `open`: the Open Inference Protocol and other forms of requests
+//! - `batching`: requests of one moment that share a run
 //! - `events`: what AWS tells of queues, topics and streams
 //! - `aws`: what AWS is asked for
 //! - `start`: what happens before the first request
@@ -16,6 +17,7 @@
 mod apart;
 mod aws;
 mod azure;
+mod batching;
 mod events;
 mod http;
 mod lambda;
