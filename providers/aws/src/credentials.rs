@@ -1,13 +1,16 @@
 //! Who deploys: AWS's own chain of credentials (variables, `~/.aws`, SSO, web identity, the
 //! machine's role), and the account that they belong to.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use aws_config::SdkConfig;
+use aws_config::{SdkConfig, profile};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_types::os_shim_internal::{Env, Fs};
 use mlfn_core::{Access, Failure, ProviderError};
 use tokio::sync::Mutex;
 
@@ -62,6 +65,7 @@ impl Chain {
 
     /// The keys as they are now.
     pub async fn keys(&self) -> Result<Keys, ProviderError> {
+        check_profile(self.profile.as_deref()).await?;
         let chain = self.config.credentials_provider();
         let chain = chain.ok_or_else(|| unauthenticated(NOTHING_FOUND.to_owned()))?;
         let found = chain.provide_credentials().await;
@@ -113,6 +117,37 @@ pub(crate) async fn identify(
         account: answer.account().unwrap_or_default().to_owned(),
         region,
     })
+}
+
+/// Makes sure that the profile exists which is named here or by `AWS_PROFILE`. AWS's chain would go on
+/// without, and end with the role of the machine, which may be that of another account.
+pub(crate) async fn check_profile(named: Option<&str>) -> Result<(), ProviderError> {
+    let named = named.map(|name| Cow::Owned(name.to_owned()));
+    let files = EnvConfigFiles::default();
+    let profiles = profile::load(&Fs::real(), &Env::real(), &files, named).await;
+    // What is wrong with the files, the chain says.
+    let Ok(profiles) = profiles else {
+        return Ok(());
+    };
+    let name = profiles.selected_profile();
+    if name == DEFAULT_PROFILE || profiles.get_profile(name).is_some() {
+        return Ok(());
+    }
+    Err(unauthenticated(no_profile(name, profiles.profiles())))
+}
+
+/// The profile of whoever names none.
+const DEFAULT_PROFILE: &str = "default";
+
+fn no_profile<'a>(name: &str, there: impl Iterator<Item = &'a str>) -> String {
+    let mut there: Vec<String> = there.map(|name| format!("`{name}`")).collect();
+    there.sort();
+    let there = if there.is_empty() {
+        "nor any other".to_owned()
+    } else {
+        format!("but {}", there.join(", "))
+    };
+    format!("there is no profile `{name}` in `~/.aws/config` or `~/.aws/credentials`, {there}")
 }
 
 /// How long before their end credentials are replaced: what begins with them must also end with them.
@@ -253,6 +288,20 @@ mod tests {
                 assert_eq!(found.access_key_id(), expected, "{last:?}");
             }
         }
+    }
+
+    #[test]
+    fn who_names_no_profile_that_exists_is_told_which_do() {
+        let told = no_profile("prd", ["prod", "dev"].into_iter());
+        assert!(
+            told.ends_with("`~/.aws/credentials`, but `dev`, `prod`"),
+            "{told}"
+        );
+        let told = no_profile("prd", [].into_iter());
+        assert!(
+            told.ends_with("`~/.aws/credentials`, nor any other"),
+            "{told}"
+        );
     }
 
     #[track_caller]

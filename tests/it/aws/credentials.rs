@@ -221,6 +221,17 @@ async fn a_profile_says_who_deploys_and_where() {
         let body = String::from_utf8_lossy(&request.body);
         assert!(body.contains("Action=AssumeRole&"), "{body}");
     }
+
+    // The role of the machine is not asked for instead.
+    let nobody = company.project.mlfn(["deploy", "--yes"]);
+    let refused = nobody
+        .env("AWS_PROFILE", "nobody")
+        .env("AWS_REGION", "eu-west-1");
+    let told = refused
+        .run()
+        .code(5)
+        .stderr_has("there is no profile `nobody`");
+    told.stderr_has("but `ada`, `deployer`");
 }
 
 #[tokio::test]

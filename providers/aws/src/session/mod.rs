@@ -146,6 +146,7 @@ pub struct AwsSession {
 impl AwsSession {
     /// Reads the user's settings, and asks AWS whose the credentials are.
     pub async fn connect(access: &Access) -> Result<Self, ProviderError> {
+        credentials::check_profile(access.profile.as_deref()).await?;
         Self::with(client::configuration(access).await, access).await
     }
 
