@@ -125,6 +125,22 @@ fn the_choice_and_the_bytes_are_the_same_each_time() {
 }
 
 #[test]
+fn the_table_of_a_package_says_what_was_compared_and_how_closely() {
+    let project = with_engine("iris", "auto");
+    let packed = mlfn(&project, &["package"]).run().success();
+    let mut lines = packed.stdout.lines();
+    let said = lines.find_map(|line| line.strip_prefix("engine tract: "));
+    let said = said.expect("tells the engine");
+    let (count, rest) = said.split_once(' ').expect("has words");
+    // The example, its variations, and what is made from the graph.
+    assert_eq!(count, "17", "{said}");
+    let tolerance =
+        "answers are ONNX Runtime's, to 1e-5 plus 1e-4 of a number; the first one comes";
+    assert!(rest.starts_with(tolerance), "{said}");
+    assert!(rest.ends_with(" ms here"), "{said}");
+}
+
+#[test]
 fn a_program_without_the_shim_for_tract_says_so() {
     let wanted = with_engine("iris", "tract");
     let refused = wanted.mlfn(["package"]).run().code(1);
@@ -138,7 +154,11 @@ fn a_program_without_the_shim_for_tract_says_so() {
 #[test]
 fn a_model_is_said_to_be_one_for_tract_or_not() {
     let table = [
-        ("iris", "tract", "its first answer comes "),
+        (
+            "iris",
+            "tract",
+            "answers are ONNX Runtime's, to 1e-5 plus 1e-4 of a number; the first one comes ",
+        ),
         (
             "digits-svm",
             "onnxruntime",

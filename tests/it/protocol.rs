@@ -69,6 +69,7 @@ fn tritons_client_and_numpy_get_the_predictions_of_scikit_learn() {
         "{said}"
     );
     assert_eq!(said["packed"], 500);
+    assert_eq!(said["codings"], json!([true, true]), "{said}");
     let expected = case.response["prediction"]["probabilities"].as_object();
     let expected = expected.expect("has probabilities").values();
     let found = said["outputs"][1][0].as_array().expect("has a row");

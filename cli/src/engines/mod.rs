@@ -85,6 +85,8 @@ impl std::fmt::Display for Choice {
 enum Verdict {
     /// tract answers as ONNX Runtime does.
     Same {
+        /// How many answers were compared.
+        compared: usize,
         /// How long it takes from the start of the process to the first answer, in seconds.
         tract: f64,
         /// The same of ONNX Runtime.
@@ -110,9 +112,13 @@ pub(crate) fn choose(packer: &Packer<'_>, function: &Function) -> anyhow::Result
         return Ok(Some(Choice::onnxruntime(reason)));
     }
     match verdict(packer, function, &model)? {
-        Verdict::Same { tract, onnxruntime } => Ok(Some(Choice {
+        Verdict::Same {
+            compared,
+            tract,
+            onnxruntime,
+        } => Ok(Some(Choice {
             engine: ModelEngine::Tract,
-            reason: faster(tract, onnxruntime),
+            reason: format!("{}; {}", same(compared), first(tract, onnxruntime)),
         })),
         Verdict::Different(reason) if function.engine == ModelEngine::Auto => {
             Ok(Some(Choice::onnxruntime(reason)))
@@ -165,17 +171,25 @@ fn verdict(packer: &Packer<'_>, function: &Function, model: &Model) -> anyhow::R
     Ok(verdict)
 }
 
-/// E.g. `its first answer comes 9.1x as fast, after 2.1 ms instead of 19.2 ms`.
-fn faster(tract: f64, onnxruntime: f64) -> String {
+/// E.g. `17 answers are ONNX Runtime's, to 1e-5 plus 1e-4 of a number`.
+fn same(compared: usize) -> String {
+    let answers = match compared {
+        1 => "1 answer is".to_owned(),
+        several => format!("{several} answers are"),
+    };
+    let [absolute, relative] = [trial::ABSOLUTE, trial::RELATIVE];
+    format!("{answers} ONNX Runtime's, to {absolute:e} plus {relative:e} of a number")
+}
+
+/// E.g. `the first one comes 9.1x as fast: after 2.1 ms instead of 19.2 ms here`.
+fn first(tract: f64, onnxruntime: f64) -> String {
     let shown = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
     let [ours, theirs] = [tract, onnxruntime].map(shown);
     if tract <= 0.0 || onnxruntime <= tract {
-        return format!(
-            "its answers are the same; the first one comes after {ours} here, and {theirs}"
-        );
+        return format!("the first one comes after {ours} here, and {theirs}");
     }
     let factor = onnxruntime / tract;
-    format!("its first answer comes {factor:.1}x as fast: after {ours} instead of {theirs} here")
+    format!("the first one comes {factor:.1}x as fast: after {ours} instead of {theirs} here")
 }
 
 /// Seconds, for what is kept.
@@ -193,16 +207,18 @@ mod tests {
         let table = [
             (
                 (0.002, 0.019),
-                "its first answer comes 9.5x as fast: after 2.0 ms instead of 19.0 ms here",
+                "the first one comes 9.5x as fast: after 2.0 ms instead of 19.0 ms here",
             ),
             (
                 (0.02, 0.01),
-                "its answers are the same; the first one comes after 20.0 ms here, and 10.0 ms",
+                "the first one comes after 20.0 ms here, and 10.0 ms",
             ),
         ];
         for ((tract, onnxruntime), expected) in table {
-            assert_eq!(faster(tract, onnxruntime), expected);
+            assert_eq!(first(tract, onnxruntime), expected);
         }
+        let expected = "17 answers are ONNX Runtime's, to 1e-5 plus 1e-4 of a number";
+        assert_eq!(same(17), expected);
         let choice = Choice::onnxruntime("tract cannot run the operator SVMClassifier");
         let expected = "onnxruntime: tract cannot run the operator SVMClassifier";
         assert_eq!(choice.to_string(), expected);

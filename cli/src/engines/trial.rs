@@ -17,10 +17,10 @@ use crate::shim::ShimKind;
 
 /// Numbers may differ by so much, plus [`RELATIVE`] of the larger one: float32 has 7 digits, of which
 /// sums in another order cost some.
-const ABSOLUTE: f64 = 1e-5;
+pub(super) const ABSOLUTE: f64 = 1e-5;
 
 /// See [`ABSOLUTE`].
-const RELATIVE: f64 = 1e-4;
+pub(super) const RELATIVE: f64 = 1e-4;
 
 /// How many starts are timed.
 const STARTS: usize = 3;
@@ -57,6 +57,7 @@ pub(super) fn run(
     Ok(match difference(&tract.all, &onnxruntime.all) {
         Some(reason) => Verdict::Different(reason),
         None => Verdict::Same {
+            compared: onnxruntime.all.iter().flatten().count(),
             tract: seconds(tract.start),
             onnxruntime: seconds(onnxruntime.start),
         },

@@ -3,10 +3,12 @@
 Usage: inference_client.py PORT MODEL INPUT FEATURES
 """
 
+import gzip
 import io
 import json
 import sys
 import urllib.request
+import zlib
 
 import numpy as np
 from tritonclient import http
@@ -57,6 +59,17 @@ def raw(body):
     return [np.array(output["data"]).reshape(output["shape"]) for output in outputs]
 
 
+def packed_as(coding, unpack):
+    """Whether an answer of many rows comes packed, and is the same when it is unpacked."""
+    body = json.dumps({"features": np.tile(features, (500, 1)).tolist()}).encode()
+    url = f"http://127.0.0.1:{port}/predict"
+    with urllib.request.urlopen(urllib.request.Request(url, body, {"accept-encoding": "identity"})) as answer:
+        plain = answer.read()
+    with urllib.request.urlopen(urllib.request.Request(url, body, {"accept-encoding": coding})) as answer:
+        found = answer.read()
+        return answer.headers["content-encoding"] == coding and len(found) < len(plain) and unpack(found) == plain
+
+
 def saved(save, *arrays, **named):
     file = io.BytesIO()
     save(file, *arrays, **named)
@@ -95,6 +108,7 @@ print(json.dumps({
         all(np.array_equal(one, other) for one, other in zip(way, binary)) for way in ways
     ],
     "packed": len(infer(many, response_compression_algorithm="gzip")[0]),
+    "codings": [packed_as("gzip", gzip.decompress), packed_as("deflate", zlib.decompress)],
     "npy": json.loads(predict(one, "x-npy", "*/*")),
     "octets": json.loads(predict(fortran, "octet-stream", "*/*")),
     "npz": arrays_of(predict(packed, "x-npz", "application/x-npz")),

@@ -20,6 +20,7 @@ pub(crate) fn check(function: &Function, model: &Model) -> Vec<Diagnostic> {
         model,
         &at.key("output").key("labels"),
     ));
+    problems.extend(check_batching(function, model, &at.key("batching")));
     problems.extend(
         model
             .foreign_domains
@@ -150,6 +151,46 @@ fn check_labels(labels: &[String], model: &Model, at: &FieldPath) -> Option<Diag
     })
 }
 
+/// Requests share runs along a leading dimension only.
+fn check_batching(function: &Function, model: &Model, at: &FieldPath) -> Option<Diagnostic> {
+    function.batching.filter(|_| !has_free_rows(model))?;
+    let inputs = model.inputs.iter();
+    let inputs: Vec<_> = inputs
+        .map(|input| format!("`{}` is {}", input.name, input.kind))
+        .collect();
+    let detail = format!(
+        "Requests share a run along a first dimension of any size, which all inputs have and which \
+         stands nowhere else: {}.",
+        inputs.join(", ")
+    );
+    let problem = Diagnostic::error(
+        "no-batch-dimension",
+        "the model takes one request at a time",
+        at.clone(),
+        detail,
+    );
+    Some(problem.help("leave `batching:` out, or export the model with a dynamic batch dimension"))
+}
+
+/// Whether all inputs have the same leading dimension, of free size, that stands nowhere else: what
+/// the shim asks for before it stacks requests.
+fn has_free_rows(model: &Model) -> bool {
+    let dims = model.inputs.iter().map(|input| match &input.kind {
+        Kind::Tensor { shape, .. } => shape.0.as_deref()?.split_first(),
+        _ => None,
+    });
+    let Some(dims) = dims.collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    let is_free = |(first, others): &(&Dimension, &[Dimension])| match first {
+        Dimension::Fixed(_) => false,
+        Dimension::Symbolic(_) => !others.contains(first),
+        Dimension::Unknown => true,
+    };
+    let same = dims.windows(2).all(|pair| pair[0].0 == pair[1].0);
+    !dims.is_empty() && same && dims.iter().all(is_free)
+}
+
 /// The output with a number for each class, and how many classes that are. A last dimension of 1
 /// says nothing of classes.
 fn scores(model: &Model) -> Option<(&Value, u64)> {
@@ -188,7 +229,7 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use mlfn_core::{OutputSpec, Service};
+    use mlfn_core::{Batching, OutputSpec, Service};
     use mlfn_model::Shape;
 
     use super::*;
@@ -373,5 +414,51 @@ mod tests {
                which ONNX Runtime does not have. | export the model with standard ONNX operators only",
             ],
         );
+    }
+
+    #[track_caller]
+    fn check_rows(inputs: &[Value], expected: Option<&str>) {
+        let text = include_str!("../tests/service.json");
+        let mut service: Service = serde_json::from_str(text).expect("a service");
+        let mut function = service.functions.remove(0);
+        let model = model(inputs, &[float("y", &[0, 1])]);
+        function.inputs.clear();
+        assert_eq!(check(&function, &model), []);
+        function.batching = Some(Batching {
+            max: 32,
+            wait_us: 2000,
+        });
+        let found = check(&function, &model);
+        let found = found.first().map(|problem| {
+            assert_eq!(problem.at.to_string(), "models.classifier.batching");
+            let (_, inputs) = problem.detail.split_once(": ").expect("names the inputs");
+            format!("{} {inputs}", problem.code)
+        });
+        assert_eq!(found.as_deref(), expected);
+    }
+
+    #[test]
+    fn requests_can_share_runs_of_models_with_a_batch_dimension_only() {
+        check_rows(&[float("x", &[0, 4])], None);
+        check_rows(&[float("x", &[0, 4]), float("z", &[0])], None);
+        check_rows(
+            &[float("x", &[1, 4])],
+            Some("no-batch-dimension `x` is float32[1, 4]."),
+        );
+        check_rows(
+            &[float("x", &[])],
+            Some("no-batch-dimension `x` is float32[]."),
+        );
+        check_rows(
+            &[float("x", &[0, 4]), float("z", &[1])],
+            Some("no-batch-dimension `x` is float32[?, 4], `z` is float32[1]."),
+        );
+        let mut square = float("x", &[]);
+        let side = || Dimension::Symbolic("N".to_owned());
+        square.kind = Kind::Tensor {
+            element: ElementType::Float32,
+            shape: Shape(Some(vec![side(), side()])),
+        };
+        check_rows(&[square], Some("no-batch-dimension `x` is float32[N, N]."));
     }
 }

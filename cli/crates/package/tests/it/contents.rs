@@ -86,6 +86,10 @@ fn the_configuration_is_compiled_from_the_manifest_and_the_model() {
         {"topic": {"name": "news"}},
     ]);
     function.triggers = serde_json::from_value(triggers).expect("triggers");
+    function.batching = Some(mlfn_core::Batching {
+        max: 8,
+        wait_us: 500,
+    });
     let artifact = project.build().artifacts.swap_remove(0);
     let into = TempDir::new().expect("a folder");
     unpack(&artifact.path, artifact.format, into.path()).expect("unpacks");
@@ -109,6 +113,7 @@ fn the_configuration_is_compiled_from_the_manifest_and_the_model() {
         "timeout": 30,
         "routes": [{"method": "GET", "path": "/score", "cors": ["*"]}],
         "schedules": {"timer": {"x": 1}},
+        "batching": {"max": 8, "wait_us": 500},
         "steady": true,
     });
     assert_eq!(config, expected);
