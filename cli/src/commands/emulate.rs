@@ -27,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// What changes with the contents of a file.
 type Fingerprints = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 
+/// How the folders begin that clouds have for one run, next to other people's temporary files.
+const FOLDER: &str = "mlfn-emulate-";
+
 /// Serves all functions until Ctrl-C, and follows what changes in their files.
 pub(crate) async fn emulate(
     settings: EmulateSettings,
@@ -44,7 +47,8 @@ pub(crate) async fn emulate(
     let Some(prepared) = source.prepare().await? else {
         return Ok(ExitStatus::InvalidManifest);
     };
-    let folder = tempfile::Builder::new().prefix("mlfn-emulate-").tempdir();
+    mlfn_emulator::remove_abandoned(&std::env::temp_dir(), FOLDER);
+    let folder = tempfile::Builder::new().prefix(FOLDER).tempdir();
     let folder = folder.context("there is no room for the local cloud")?;
     let like = prepared.checked.service.provider;
     let mut options = local::options(folder.path(), like, source.manifest.environment);

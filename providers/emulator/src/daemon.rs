@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::EmulatorOptions;
-use crate::cloud::record::{lock, replace, try_lock};
+use crate::cloud::record::{PROCESS_LOCK, lock, replace, try_lock};
 use crate::front::{self, json_reply, message};
 use crate::http::{self, Client};
 use crate::local_cloud::{CloudError, LocalCloud};
@@ -186,7 +186,7 @@ impl Daemon {
         };
         let _ = endpoint.ask("POST", "stop").await;
         let ended = async {
-            while try_lock(&self.folder, "emulator.lock").is_ok_and(|lock| lock.is_none()) {
+            while try_lock(&self.folder, PROCESS_LOCK).is_ok_and(|lock| lock.is_none()) {
                 sleep(LOOK).await;
             }
         };

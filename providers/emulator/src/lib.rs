@@ -21,12 +21,13 @@
 //!   tells others, and what of it takes requests.
 //! - [`LocalSession`] (`session.rs`) writes the record for the engine; [`LocalCloud`]
 //!   (`local_cloud.rs`) is record and emulator in this process, [`run_detached`] (`daemon.rs`) in one
-//!   that stays; [`Local`] (`local.rs`) is the provider.
+//!   that stays; what killed ones left goes by [`remove_abandoned`] (`abandoned.rs`); [`Local`] (`local.rs`) is the provider.
 //! - `packages.rs` unpacks each package once; `log_file.rs` keeps logs for other processes to read.
 //! - `sources/` is what sends events of its own accord, told by the same record; [`Clock`]
 //!   (`clock.rs`) is the time that it goes by. [`EventClient`] (`event_client.rs`) reaches its queues
 //!   and topics from other processes.
 
+mod abandoned;
 mod blueprint;
 mod clock;
 mod cloud;
@@ -50,6 +51,7 @@ mod process;
 mod session;
 mod sources;
 
+pub use abandoned::remove_abandoned;
 pub use blueprint::Blueprint;
 pub use clock::Clock;
 pub use cloud::record::RecordError;

@@ -13,7 +13,7 @@ use mlfn_core::{
 };
 use serde_json::Value as Json;
 
-use crate::cloud::record::{Record, RecordError, Store, try_lock};
+use crate::cloud::record::{PROCESS_LOCK, Record, RecordError, Store, try_lock};
 use crate::cloud::wire;
 use crate::front;
 use crate::packages::{Leases, Packages, random_hex};
@@ -60,7 +60,7 @@ impl LocalCloud {
     ) -> Result<Arc<Self>, CloudError> {
         options.folder = std::path::absolute(&options.folder).map_err(RecordError::from)?;
         let folder = options.folder.clone();
-        let lock = try_lock(&folder, "emulator.lock").map_err(RecordError::from)?;
+        let lock = try_lock(&folder, PROCESS_LOCK).map_err(RecordError::from)?;
         let lock = lock.ok_or_else(|| CloudError::Running {
             folder: folder.display().to_string(),
         })?;

@@ -20,6 +20,9 @@ const FORMAT: u32 = 1;
 /// Who holds it may change the record.
 const LOCK: &str = "cloud.lock";
 
+/// What the process that answers for a cloud holds for as long as it lives.
+pub(crate) const PROCESS_LOCK: &str = "emulator.lock";
+
 /// What there is in a local cloud.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -280,7 +283,7 @@ impl Store {
         // The files of the cloud first, the lock and the folder last. What somebody else put
         // there stays.
         crate::packages::Packages::new(self.folder.join("packages")).keep(&BTreeSet::new());
-        if try_lock(&self.folder, "emulator.lock").is_ok_and(|free| free.is_some()) {
+        if try_lock(&self.folder, PROCESS_LOCK).is_ok_and(|free| free.is_some()) {
             // Of a process that was killed.
             let _ = fs_err::remove_file(self.folder.join("endpoint.json"));
         }
@@ -292,7 +295,7 @@ impl Store {
             "cloud.json",
             "daemon.log",
             "start.lock",
-            "emulator.lock",
+            PROCESS_LOCK,
             crate::sources::queue::store::FILE,
             crate::sources::schedule::FILE,
             LOCK,

@@ -64,7 +64,10 @@ impl Emulated {
                 answer: milliseconds,
             })
         };
-        MODELS.iter().map(start).collect()
+        let starts = MODELS.iter().map(start).collect();
+        // Killed, it would leave its copies of the packages.
+        server.stop();
+        starts
     }
 }
 
