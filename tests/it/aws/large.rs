@@ -1,4 +1,5 @@
-//! Packages that are too large for a request go by a bucket, in parts.
+//! Packages that are too large for a request go by a bucket, in parts. Models that are too large for a
+//! package go there by themselves.
 
 use std::time::Duration;
 
@@ -24,21 +25,28 @@ const REQUEST: &str = r#"{"features": [5.1, 3.5, 1.4, 0.2]}"#;
 /// Bytes of random numbers at the end of a model, so that its package goes by a bucket, in parts.
 const LARGE: usize = 51 << 20;
 
-/// A model that is as good as the other one, and large: ONNX readers skip fields that they do not
-/// know. The seed tells its bytes from those of others.
+/// With these and the library, a package has more than Lambda's 250 MB.
+const TOO_LARGE: usize = 230 << 20;
+
+/// A model that is as good as the other one, and large. The seed tells its bytes from those of others.
 pub(super) fn large(model: &[u8], seed: u64) -> Vec<u8> {
+    padded(model, seed, LARGE)
+}
+
+/// With so many bytes more: ONNX readers skip fields that they do not know.
+fn padded(model: &[u8], seed: u64, bytes: usize) -> Vec<u8> {
     // Field 1000, with a length before its bytes, as Protocol Buffers has it.
     let mut large = [model, &[0xc2, 0x3e]].concat();
-    let mut length = LARGE;
+    let mut length = bytes;
     while length >= 0x80 {
         large.push(u8::try_from(length & 0x7f).expect("7 bits") | 0x80);
         length >>= 7;
     }
     large.push(u8::try_from(length).expect("7 bits"));
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut bytes = vec![0; LARGE];
-    random.fill(&mut bytes);
-    large.extend(bytes);
+    let mut more = vec![0; bytes];
+    random.fill(&mut more);
+    large.extend(more);
     large
 }
 
@@ -155,4 +163,47 @@ async fn of_a_bucket_that_was_given_only_our_packages_are_removed() {
     let listed = account.ask("s3", "list_objects_v2", bucket).await;
     assert_eq!(listed["KeyCount"], 1, "{listed}");
     assert_eq!(listed["Contents"][0]["Key"], "large/dev/theirs");
+}
+
+#[tokio::test]
+async fn a_model_that_is_too_large_for_lambda_is_fetched_in_parts_when_its_function_starts() {
+    let mut account = Account::start().await;
+    let project = Project::copy_of("iris");
+    // ministack does not tell functions where it is, as AWS need not. Its functions have the `/tmp` of
+    // this machine, where models would stay.
+    let home = project.home();
+    let place = format!(
+        "    environment: {{ TMPDIR: \"{}\", AWS_ENDPOINT_URL_S3: \"{}\" }}\n",
+        home.display(),
+        account.proxy.url()
+    );
+    let project = project.with_file("serverless.yaml", format!("{MANIFEST}{place}"));
+    let model = fs_err::read(project.folder().join("model.onnx")).expect("reads");
+    let project = project.with_file("large.onnx", padded(&model, 1, TOO_LARGE));
+    let (packed, _) = account.run(&project, &["package"]);
+    let mut routes = packed.stdout.lines();
+    let chosen = routes.find(|line| line.ends_with("used"));
+    let chosen = chosen.expect("a route is used");
+    assert!(chosen.starts_with("model in bucket "), "{chosen}");
+    let (_, calls) = account.run(&project, &["deploy", "--yes"]);
+    let puts = calls
+        .iter()
+        .filter(|call| call.method == "POST" && call.path.ends_with("/functions"));
+    let most = puts.map(|call| call.sent).max();
+    assert!(most < Some(20 << 20), "with the model: {most:?}");
+    // The new version has answered, for which it fetched the model.
+    let fetched = When::any().method("^GET$").path(r"/large\.onnx$");
+    assert!(account.proxy.count(&fetched) > 20, "{calls:?}");
+    let (answer, _) = account.run(&project, &["invoke", "classifier", "--data", REQUEST]);
+    assert_eq!(answer.json()["prediction"]["label"], 0, "{answer}");
+
+    let project = project.with_file(
+        "serverless.yaml",
+        format!("{MANIFEST}{place}    memory: 2048MB\n"),
+    );
+    let (_, calls) = account.run(&project, &["deploy", "--yes"]);
+    let sent: u64 = calls.iter().map(|call| call.sent).sum();
+    assert!(sent < 100_000, "{sent} bytes: {calls:?}");
+    account.run(&project, &["remove", "--yes"]);
+    assert_eq!(account.inventory().await, Vec::<String>::new());
 }

@@ -7,7 +7,7 @@
 //! - `engines`: what tract runs is deployed as what ONNX Runtime runs
 //! - `examples`: the whole life of every example, and the calls that it takes
 //! - `faults`: what is cut short is finished
-//! - `large`: packages that are too large for a request
+//! - `large`: packages that are too large for a request, models that are too large for a package
 //! - `layers`: the library by itself
 //! - `limits`: nothing is asked that the models of AWS's services do not allow
 //! - `logs`: what a request has written, by its id, also while it is followed
