@@ -37,7 +37,7 @@ fn the_host_finds_its_files_and_an_executable_handler() {
 }
 
 #[test]
-fn the_http_trigger_has_the_route_and_method_of_the_manifest() {
+fn routes_are_those_of_the_manifest_and_of_the_protocol() {
     let package = iris();
     let functions = package
         .entries
@@ -47,10 +47,17 @@ fn the_http_trigger_has_the_route_and_method_of_the_manifest() {
         .map(|entry| read_json(&package, &entry.path)["bindings"][0].clone())
         .filter(|binding| binding["type"] == "httpTrigger")
         .collect();
-    assert_eq!(triggers.len(), 1, "{triggers:?}");
-    assert_eq!(triggers[0]["direction"], "in");
-    assert_eq!(triggers[0]["route"], "predict");
-    assert_eq!(triggers[0]["methods"], json!(["post"]));
+    let mut routes: Vec<[&Json; 4]> = triggers
+        .iter()
+        .map(|trigger| ["route", "methods", "direction", "authLevel"].map(|key| &trigger[key]))
+        .collect();
+    routes.sort_by_key(|[route, ..]| route.to_string());
+    let expected = [
+        json!(["openapi.json", ["get", "head"], "in", "anonymous"]),
+        json!(["predict", ["post"], "in", "anonymous"]),
+        json!(["v2/{*path}", ["get", "head", "post"], "in", "anonymous"]),
+    ];
+    assert_eq!(json!(routes), json!(expected));
 }
 
 #[tokio::test]

@@ -25,6 +25,12 @@ const HANDLER: &str = "handler";
 /// What all HTTP routes start with; the shim takes it away.
 const ROUTE_PREFIX: &str = "api";
 
+/// Routes of the shim's own: what the function is called after the model, its methods and the path.
+const OWN_ROUTES: [(&str, &[&str], &str); 2] = [
+    ("openapi", &["get", "head"], "openapi.json"),
+    ("v2", &["get", "head", "post"], "v2/{*path}"),
+];
+
 /// The extensions of all triggers but HTTP and timer: the range that Azure's own tools write.
 const BUNDLE_VERSION: &str = "[4.*, 5.0.0)";
 
@@ -100,7 +106,39 @@ fn files(service: &Service, function: &Function) -> Vec<PackageFile> {
         let folder = function_name(function, index, trigger);
         function_file(&folder, bindings(service, function, index))
     }));
+    files.extend(own_routes(function));
     files
+}
+
+/// What the shim answers by itself where the manifest lets HTTP in: the Open Inference Protocol, and
+/// the description of the function. The host passes on nothing that no function has a route for.
+fn own_routes(function: &Function) -> Vec<PackageFile> {
+    let triggers = function.triggers.iter();
+    let doors: Vec<HttpFunction> = triggers
+        .filter_map(|trigger| match trigger {
+            Trigger::Http(http) => Some(http_function(http)),
+            _ => None,
+        })
+        .collect();
+    let Some(first) = doors.first() else {
+        return Vec::new();
+    };
+    // Who may have predictions by one route may have them by all.
+    let open = doors.iter().find(|door| door.auth_level == "anonymous");
+    let auth_level = open.unwrap_or(first).auth_level;
+    let own = OWN_ROUTES.iter().filter(|(_, _, route)| {
+        let mut taken = doors.iter().map(|door| door.route.as_str());
+        !taken.any(|door| door == *route)
+    });
+    let files = own.map(|(name, methods, route)| {
+        let contents = azure::HTTP.text(&HttpFunction {
+            auth_level,
+            methods: methods.iter().map(|m| (*m).to_owned()).collect(),
+            route: (*route).to_owned(),
+        });
+        function_file(&format!("{}-{name}", function.name), contents)
+    });
+    files.collect()
 }
 
 /// A timer's call has the name of its function and no data.

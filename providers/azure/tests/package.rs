@@ -54,6 +54,42 @@ fn every_kind_of_trigger_has_its_function() {
     expect_file![expected].assert_eq(&listing(&spec));
 }
 
+/// The functions of the shim's own routes, and who may call them, for routes with these paths and
+/// keys of the manifest.
+#[track_caller]
+fn check_own(routes: &[(&str, &str)], expected: &[(&str, &str)]) {
+    let spec = package(|s| {
+        let http =
+            |(path, auth): &(&str, &str)| trigger("http", json!({"path": path, "auth": auth}));
+        s.functions[0].triggers = routes.iter().map(http).collect();
+    });
+    let own = spec.files.iter().filter_map(|file| {
+        let name = file.path.strip_suffix("/function.json")?;
+        let function: Json = serde_json::from_str(&file.contents).unwrap_or_default();
+        let level = function["bindings"][0]["authLevel"].as_str()?.to_owned();
+        (!name.contains("-http-")).then_some((name, level))
+    });
+    let own: Vec<_> = own.collect();
+    let own: Vec<_> = own
+        .iter()
+        .map(|(name, level)| (*name, level.as_str()))
+        .collect();
+    assert_eq!(own, expected, "{routes:?}");
+}
+
+#[test]
+fn the_open_inference_protocol_is_open_to_those_to_whom_a_route_is() {
+    let [openapi, v2] = ["classifier-openapi", "classifier-v2"];
+    let open = [(openapi, "anonymous"), (v2, "anonymous")];
+    check_own(&[("/predict", "none")], &open);
+    check_own(
+        &[("/predict", "key")],
+        &[(openapi, "function"), (v2, "function")],
+    );
+    check_own(&[("/predict", "key"), ("/open", "none")], &open);
+    check_own(&[("/openapi.json", "none")], &open[1..]);
+}
+
 #[test]
 fn a_model_without_http_gets_a_door_for_invoke() {
     let spec = package(|_| ());

@@ -67,6 +67,49 @@ fn http_arrives_as_it_is() {
 }
 
 #[test]
+fn the_open_inference_protocol_is_behind_the_prefix() {
+    let mut shim = identity();
+    shim.wait_for("model loaded");
+    for (path, key, expected) in [
+        ("/api/v2", "name", json!("mlfn")),
+        ("/api/v2/health/live", "live", json!(true)),
+        ("/api/v2/health/ready", "ready", json!(true)),
+        ("/api/v2/models/classifier", "name", json!("classifier")),
+        (
+            "/api/v2/models/classifier/versions/abc/ready",
+            "ready",
+            json!(true),
+        ),
+        ("/api/openapi.json", "openapi", json!("3.1.1")),
+    ] {
+        let found = shim.connect().get(path);
+        assert_eq!(
+            support::json(&found.body)[key],
+            expected,
+            "{path}: {}",
+            found.body
+        );
+    }
+    let tensor = json!({
+        "name": "x", "shape": [1, 2], "datatype": "FP32", "parameters": { "binary_data_size": 8 },
+    });
+    let output = json!({ "name": "y", "parameters": { "binary_data": true } });
+    let request = json!({ "inputs": [tensor], "outputs": [output] }).to_string();
+    let length = request.len().to_string();
+    let headers = [("inference-header-content-length", length.as_str())];
+    let path = "/api/v2/models/classifier/infer";
+    let found = shim
+        .connect()
+        .send(&post(path, &headers, &format!("{request}abcdefgh")));
+    assert_eq!(found.status, 200, "{}", found.body);
+    let length = found
+        .header("inference-header-content-length")
+        .expect("a length");
+    let length: usize = length.parse().expect("a number");
+    assert_eq!(&found.body[length..], "abcdefgh");
+}
+
+#[test]
 fn messages_arrive_in_every_wrapping() {
     let shim = identity();
     for value in [
