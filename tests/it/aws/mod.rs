@@ -14,6 +14,7 @@
 //! - `policy`: what whoever deploys must be allowed
 //! - `traffic`: requests that move to a new version, and logs that stay
 //! - `triggers`: what comes from each source reaches its model, and what comes of it
+//! - `versions`: how long old versions stay
 //!
 //! What ministack does not do: it never shares traffic between versions, knows no tokens of users
 //! but those of its own Cognito, takes the settings of asynchronous requests from the function only
@@ -33,6 +34,7 @@ mod logs;
 mod policy;
 mod traffic;
 mod triggers;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
