@@ -103,6 +103,12 @@ pub(super) fn different(requests: &[Request]) -> usize {
     }
 }
 
+/// Says that so many requests were answered by one run.
+pub(super) fn shared(requests: usize) {
+    let fields = [("requests", requests.into())];
+    log::write(Level::Debug, "requests shared a run", &fields);
+}
+
 /// How many of the requests are for the next run.
 pub(super) fn next_run(requests: &[Request]) -> usize {
     let mut size = 0;
@@ -170,6 +176,7 @@ impl Handler {
         if trust == Trust::Proven
             && let Some(answers) = stacked
         {
+            shared(answers.len());
             return answers;
         }
         // Either this is the comparison, or the run failed, and it is to be found out for whom.

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use mlfn_shim_contract::Batching;
 
-use super::batch::{Stacking, Trust, different, next_run, shapes};
+use super::batch::{Stacking, Trust, different, next_run, shapes, shared};
 use crate::codec::failure::{Code, Failure};
 use crate::codec::request::{Request, Rows};
 use crate::codec::stack;
 use crate::engine::Engine;
-use crate::log::{self, Level};
 use crate::tensor::{Data, Tensor, Value};
 
 /// The outputs of one request.
@@ -178,12 +177,7 @@ fn together(engine: &dyn Engine, stacking: &Stacking, requests: Vec<Request>) ->
     let stacked = stacked.map(|values| stack::split(&values, &requests));
     match stacked {
         Some(Some(parts)) if trust == Trust::Proven => {
-            let count = parts.len().into();
-            log::write(
-                Level::Debug,
-                "requests shared a run",
-                &[("requests", count)],
-            );
+            shared(parts.len());
             parts.into_iter().map(Ok).collect()
         }
         Some(Some(parts)) => {

@@ -135,8 +135,19 @@ fn check_same_bits(model: &str, request: impl Fn(usize) -> Json) -> bool {
         }
     }
     let log = shim.stopped();
-    !log.iter()
-        .any(|line| line["message"].to_string().contains("none are stacked"))
+    let says = |message: &str| {
+        let mut lines = log.iter();
+        lines.find(|line| line["message"].to_string().contains(message))
+    };
+    let shared = says("requests shared a run").map(|line| &line["requests"]);
+    // All of them, in one run, or each by itself.
+    assert_eq!(
+        shared.is_some(),
+        says("none are stacked").is_none(),
+        "{model}"
+    );
+    assert!(shared.is_none_or(|requests| *requests == 100), "{shared:?}");
+    shared.is_some()
 }
 
 /// Two numbers with many digits.
