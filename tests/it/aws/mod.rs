@@ -4,6 +4,7 @@
 //! - `asynchronous`: requests that nobody waits for, and who is told what became of them
 //! - `auth`: who may call
 //! - `credentials`: who deploys, and where, by the environment and the profiles of AWS's tools
+//! - `declared`: boto3 finds what the manifest says
 //! - `engines`: what tract runs is deployed as what ONNX Runtime runs
 //! - `examples`: the whole life of every example, and the calls that it takes
 //! - `faults`: what is cut short is finished
@@ -24,6 +25,7 @@
 mod asynchronous;
 mod auth;
 mod credentials;
+mod declared;
 mod engines;
 mod examples;
 mod faults;

@@ -223,3 +223,79 @@ async fn every_source_reaches_its_model() {
     hub.says("clock", "answered").await;
     hub.goes_when_its_bucket_is_empty().await;
 }
+
+/// What others made, by ARN. Nobody is asked for the URL of such a queue, so that ministack's differs.
+const OF_OTHERS: &str = r#"
+mlfn: 1
+service: guest
+provider: aws
+models:
+  worker:
+    path: model.onnx
+    timeout: 1s
+    environment: { AWS_ENDPOINT_URL_SQS: "${env:AWS_ENDPOINT_URL}" }
+    triggers:
+      - queue:
+          name: arn:aws:sqs:us-east-1:000000000000:their-jobs
+          output: arn:aws:sqs:us-east-1:000000000000:their-results
+  news:
+    path: model.onnx
+    triggers: [{ topic: arn:aws:sns:us-east-1:000000000000:their-news }]
+"#;
+
+/// What boto3 says of what others made, but for counts and times.
+async fn of_others(account: &mut Account) -> Json {
+    let mut all = Vec::new();
+    for queue in ["their-jobs", "their-results"] {
+        let url = json!({"QueueName": queue});
+        let url = account.ask("sqs", "get_queue_url", url).await["QueueUrl"].clone();
+        let which = json!({"QueueUrl": url, "AttributeNames": ["All"]});
+        let told = account.ask("sqs", "get_queue_attributes", which).await;
+        let attributes = told["Attributes"].as_object().expect("is an object");
+        let steady = |name: &str| !name.starts_with("Approximate");
+        let steady = attributes.iter().filter(|(name, _)| steady(name));
+        all.push(
+            steady
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        );
+        let tags = account.ask("sqs", "list_queue_tags", json!({"QueueUrl": url}));
+        all.push(tags.await["Tags"].clone());
+    }
+    let topic = json!({"TopicArn": "arn:aws:sns:us-east-1:000000000000:their-news"});
+    let told = account.ask("sns", "get_topic_attributes", topic).await;
+    all.push(told["Attributes"].clone());
+    Json::Array(all)
+}
+
+#[tokio::test]
+async fn what_exists_already_is_used_and_stays_as_it_was() {
+    let mut account = Account::start().await;
+    for queue in ["their-jobs", "their-results"] {
+        let queue = json!({"QueueName": queue, "Attributes": {"VisibilityTimeout": "6"}});
+        account.ask("sqs", "create_queue", queue).await;
+    }
+    let topic = json!({"Name": "their-news"});
+    account.ask("sns", "create_topic", topic).await;
+    let before = of_others(&mut account).await;
+    let left = account.inventory().await;
+
+    let project = Project::copy_of("iris").with_file("serverless.yaml", OF_OTHERS);
+    account.run(&project, &["deploy", "--yes"]);
+    let mut hub = Hub { account, project };
+    let url = hub.queue("their-jobs").await;
+    let send = json!({"QueueUrl": url, "MessageBody": request().to_string()});
+    hub.account.ask("sqs", "send_message", send).await;
+    let topic = "arn:aws:sns:us-east-1:000000000000:their-news";
+    let publish = json!({"TopicArn": topic, "Message": request().to_string()});
+    hub.account.ask("sns", "publish", publish).await;
+    let [answer] = &hub.messages("their-results", 1).await[..] else {
+        panic!("more than one answer")
+    };
+    assert!(answer.contains(SETOSA), "{answer}");
+    hub.says("news", "answered").await;
+
+    hub.account.run(&hub.project, &["remove", "--yes"]);
+    assert_eq!(of_others(&mut hub.account).await, before);
+    assert_eq!(hub.account.inventory().await, left);
+}
