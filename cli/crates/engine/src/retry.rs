@@ -42,11 +42,11 @@ impl Default for Policies {
                 tries: 10,
                 within: Duration::from_mins(3),
             },
-            // Each pause is at most a quarter longer than the one before, so that what is ready is
-            // seen soon after, however long it takes.
+            // Each pause is a tenth longer than the one before, so that what is ready is seen soon
+            // after, however long it takes.
             wait: Policy {
-                first: Duration::from_millis(100),
-                growth: 125,
+                first: Duration::from_millis(50),
+                growth: 110,
                 longest: Duration::from_secs(5),
                 tries: 200,
                 within: Duration::from_mins(10),
