@@ -1,6 +1,8 @@
 //! A local cloud while it changes, and after its process has ended.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use mlfn_core::{Alarm, Call, Failure, Inputs, Memory, Recorded, Resource, Session as _, Watch};
 use mlfn_emulator::{CloudError, EmulatorOptions, Ending, LocalCloud};
@@ -38,27 +40,30 @@ async fn new_code_answers_the_next_request_and_drops_none() {
 #[tokio::test]
 async fn no_request_of_many_fails_while_code_changes() {
     let local = Local::new(|_| ()).await;
-    let done = std::cell::Cell::new(false);
+    let done = Cell::new(false);
+    let answered = Cell::new(0);
     let client = async || {
-        let mut answered = 0;
         while !done.get() {
             let answer = local
                 .http(post("/predict", &[], "{\"do\": \"mark\"}"))
                 .await;
             assert_eq!(answer.status(), 200, "{answer:?}");
-            answered += 1;
+            answered.set(answered.get() + 1);
         }
-        answered
     };
+    // However slow the machine is, every change comes into the midst of requests.
     let deploys = async {
         for mark in ["one", "two", "three"] {
+            let more = answered.get() + 6;
+            while answered.get() < more {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             local.deploy_code(mark).await.expect("deploys");
             assert_eq!(self::mark(&local).await, mark);
         }
         done.set(true);
     };
-    let (first, second, third, ()) = tokio::join!(client(), client(), client(), deploys);
-    assert!(first + second + third >= 9, "{first} {second} {third}");
+    tokio::join!(client(), client(), client(), deploys);
     local.cloud.shut_down().await;
 }
 
@@ -141,7 +146,7 @@ async fn packages_that_nobody_needs_are_removed() {
     let packages = local.folder.path().join("cloud/packages");
     let removed = async {
         while fs_err::read_dir(&packages).expect("is there").count() > 1 {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     let limit = std::time::Duration::from_secs(20);
