@@ -153,4 +153,6 @@ impl Handler {
 }
 
 #[cfg(test)]
+mod allocations;
+#[cfg(test)]
 pub(crate) mod tests;

@@ -13,6 +13,9 @@ const REQUEST: &str = r#"{"features": [5.1, 3.5, 1.4, 0.2]}"#;
 
 const PASSWORD: &str = "Passw0rd!";
 
+const INFER: &str = r#"{"inputs": [{"name": "X", "datatype": "FP32", "shape": [1, 4],
+    "data": [5.1, 3.5, 1.4, 0.2]}]}"#;
+
 /// A service, and people who call it. ministack obeys policies, and its pools of users hand out
 /// tokens that it knows.
 struct House {
@@ -144,6 +147,15 @@ async fn a_route_is_open_to_those_whom_the_manifest_names_and_nobody_else() {
     let api = text(&apis.await["Items"][0]["ApiId"]);
     let at = |path: &str| format!("/_aws/execute-api/{api}/$default{path}");
     is_answered(&house.post(&at("/open"), &[], REQUEST).await);
+    // Whoever may ask the model at one path may ask it by the Open Inference Protocol.
+    let infer = at("/v2/models/web/infer");
+    let answer = house.post(&infer, &[], INFER).await;
+    assert_eq!(answer.json()["outputs"][0]["data"], json!([0]));
+    for path in ["/v2", "/v2/models/web/ready", "/openapi.json"] {
+        let port = house.account.port();
+        let answer = http::send(port, "GET", &at(path), &[], String::new()).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    }
 
     let closed = at("/closed");
     is_refused(&house.post(&closed, &[], REQUEST).await, 403);

@@ -144,6 +144,21 @@ async fn an_upload_that_was_killed_goes_on_with_the_parts_that_are_missing() {
     assert_eq!(account.inventory().await, Vec::<String>::new());
 }
 
+/// After each part, up to the whole.
+#[track_caller]
+fn tells_how_far_it_is(stdout: &str) {
+    let events = stdout.lines().map(serde_json::from_str::<Json>);
+    let events = events.map(|event| event.expect("is JSON"));
+    let told: Vec<(u64, u64)> = events
+        .filter(|event| event["type"] == "progress")
+        .filter_map(|event| Some((event["sent"].as_u64()?, event["total"].as_u64()?)))
+        .collect();
+    let total = told.first().expect("there is progress").1;
+    assert!(total > LARGE as u64, "{told:?}");
+    assert!(told.len() > 4 && told.is_sorted(), "{told:?}");
+    assert_eq!(told.last(), Some(&(total, total)), "{told:?}");
+}
+
 #[tokio::test]
 async fn of_a_bucket_that_was_given_only_our_packages_are_removed() {
     let mut account = Account::start().await;
@@ -153,7 +168,8 @@ async fn of_a_bucket_that_was_given_only_our_packages_are_removed() {
     account.ask("s3", "put_object", theirs).await;
     let given = format!("{MANIFEST}    aws: {{ deployment_bucket: company-packages }}\n");
     let project = project(&given);
-    account.run(&project, &["deploy", "--yes"]);
+    let (deployed, _) = account.run(&project, &["deploy", "--yes", "--json"]);
+    tells_how_far_it_is(&deployed.stdout);
     account.run(&project, &["invoke", "classifier", "--data", REQUEST]);
     let listed = account.ask("s3", "list_objects_v2", bucket.clone()).await;
     assert_eq!(listed["KeyCount"], 2, "{listed}");

@@ -6,7 +6,7 @@
 //! one of its triggers wants tokens, or if they want different authentication, and a URL else: it
 //! costs nothing, waits 15 minutes instead of 30 seconds, and is one hop less.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mlfn_core::{
     Digest, Function, HttpAuth, HttpTrigger, Resource, ResourceId, Service, Trigger, Value,
@@ -106,10 +106,50 @@ fn api(service: &Service, functions: &[&Function]) -> Vec<Resource> {
     for function in functions {
         all.push(called_by_api(service, function));
         all.push(integration(&name, function));
-        let routes = triggers(function).into_iter();
-        all.extend(routes.map(|http| route(&name, function, http)));
+    }
+    let routes = routes(functions).into_iter();
+    all.extend(routes.map(|(key, (function, auth))| route(&name, &key, function, auth)));
+    all
+}
+
+/// Who answers what, by method and path: the manifest's routes, and those of the Open Inference
+/// Protocol that these leave free.
+fn routes<'a>(functions: &[&'a Function]) -> BTreeMap<String, (&'a Function, &'a HttpAuth)> {
+    let mut all = BTreeMap::new();
+    for function in functions {
+        for http in triggers(function) {
+            let key = format!("{} {}", http.method.as_str(), http.path);
+            all.insert(key, (*function, &http.auth));
+        }
+    }
+    for function in functions {
+        let Some(auth) = most_open(function) else {
+            continue;
+        };
+        for key in protocol(function, functions.len() == 1) {
+            all.entry(key).or_insert((*function, auth));
+        }
     }
     all
+}
+
+/// What the shim answers besides the manifest's routes. Functions that share an API have their
+/// models in it, and none of them is its server.
+fn protocol(function: &Function, alone: bool) -> Vec<String> {
+    if alone {
+        return ["ANY /v2", "ANY /v2/{proxy+}", "GET /openapi.json"]
+            .map(str::to_owned)
+            .to_vec();
+    }
+    let model = format!("ANY /v2/models/{}", function.name);
+    vec![format!("{model}/{{proxy+}}"), model]
+}
+
+/// Whoever may ask the model at one path may ask it in each form.
+fn most_open(function: &Function) -> Option<&HttpAuth> {
+    let triggers = triggers(function);
+    let open = triggers.iter().find(|http| http.auth == HttpAuth::None);
+    open.or(triggers.first()).map(|http| &http.auth)
 }
 
 /// One for each issuer and audience, named by them.
@@ -161,21 +201,20 @@ fn integration(api: &str, function: &Function) -> Resource {
         .with("timeout_ms", seconds.saturating_mul(1000))
 }
 
-fn route(api: &str, function: &Function, http: &HttpTrigger) -> Resource {
-    let key = format!("{} {}", http.method.as_str(), http.path);
-    let authorization = match http.auth {
+fn route(api: &str, key: &str, function: &Function, auth: &HttpAuth) -> Resource {
+    let authorization = match auth {
         HttpAuth::Iam => "AWS_IAM",
         HttpAuth::Jwt { .. } => "JWT",
         HttpAuth::None | HttpAuth::Key => "NONE",
     };
-    let route = Resource::new(names::id(kinds::HTTP_ROUTE, &key), format!("{api}/{key}"))
+    let route = Resource::new(names::id(kinds::HTTP_ROUTE, key), format!("{api}/{key}"))
         .within(api_id())
         .with("authorization_type", authorization)
         .with(
             "integration",
             Value::output(&integration_id(function), "id"),
         );
-    match authorizer_id(&http.auth) {
+    match authorizer_id(auth) {
         Some(authorizer) => route.with("authorizer", Value::output(&authorizer, "id")),
         None => route,
     }

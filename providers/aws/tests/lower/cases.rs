@@ -175,6 +175,21 @@ fn http() -> Vec<Case> {
                 ("http", json!({"auth": "iam", "method": "GET", "path": "/"})),
             ],
         ),
+        with_triggers(
+            "http-api-alone",
+            &[
+                ("http", json!({"auth": jwt})),
+                (
+                    "http",
+                    json!({"auth": "iam", "method": "GET", "path": "/openapi.json"}),
+                ),
+            ],
+        ),
+        two(
+            "http-api-shared",
+            &[("http", json!({"auth": jwt}))],
+            &[("http", json!({"auth": jwt, "path": "/rank"}))],
+        ),
         two(
             "http-api",
             &[
