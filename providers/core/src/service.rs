@@ -130,6 +130,9 @@ pub struct Batching {
     pub max: u32,
     /// The longest that a request waits for others, in microseconds.
     pub wait_us: u64,
+    /// Company may change no bit of an answer. Otherwise it may change its last digits, as rounding
+    /// does.
+    pub exact: bool,
 }
 
 /// What becomes of asynchronous requests, which nobody waits for. What is not said is as the cloud

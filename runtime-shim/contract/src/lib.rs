@@ -125,6 +125,8 @@ pub struct Batching {
     pub max: u32,
     /// The longest that a request waits for others, in microseconds.
     pub wait_us: u64,
+    /// Company may change no bit of an answer. Otherwise it may change what rounding does.
+    pub exact: bool,
 }
 
 /// What is known of an input tensor beyond the graph.

@@ -9,15 +9,12 @@ use std::time::Duration;
 
 use mlfn_shim_contract::Batching;
 
-use super::batch::{Stacking, Trust, different, next_run, shapes, shared};
+use super::stacking::{Outputs, Stacking, next_run, together};
 use crate::codec::failure::{Code, Failure};
 use crate::codec::request::{Request, Rows};
 use crate::codec::stack;
 use crate::engine::Engine;
-use crate::tensor::{Data, Tensor, Value};
-
-/// The outputs of one request.
-type Outputs = Result<Vec<Value>, Failure>;
+use crate::tensor::Tensor;
 
 /// Where requests meet.
 #[derive(Debug)]
@@ -157,88 +154,6 @@ fn answer_all(engine: &dyn Engine, stacking: &Stacking, group: Vec<Waiting>) {
             requests = later;
         }
     }
-}
-
-/// The outputs of requests of one form. As long as it is not proven that company changes no bit,
-/// those of single runs.
-fn together(engine: &dyn Engine, stacking: &Stacking, requests: Vec<Request>) -> Vec<Outputs> {
-    let inputs = (requests.len() > 1 && !stacking.is_refuted())
-        .then(|| stack::stack(&requests))
-        .flatten();
-    let Some(inputs) = inputs else {
-        return alone(engine, requests);
-    };
-    let (trust, different) = (stacking.trust(&inputs), different(&requests));
-    if trust == Trust::Never || (trust == Trust::Open && different == 0) {
-        return alone(engine, requests);
-    }
-    let shapes = shapes(&inputs);
-    let stacked = engine.run(inputs).ok();
-    let stacked = stacked.map(|values| stack::split(&values, &requests));
-    match stacked {
-        Some(Some(parts)) if trust == Trust::Proven => {
-            shared(parts.len());
-            parts.into_iter().map(Ok).collect()
-        }
-        Some(Some(parts)) => {
-            let alone = alone(engine, requests);
-            let pairs = alone.iter().zip(&parts);
-            if pairs.into_iter().all(|(one, part)| same_bits(one, part)) {
-                stacking.agree(shapes, different);
-            } else {
-                stacking.refute();
-            }
-            alone
-        }
-        Some(None) => {
-            stacking.refute();
-            alone(engine, requests)
-        }
-        // One of them made the run fail, and it is to be found out which.
-        None => alone(engine, requests),
-    }
-}
-
-fn alone(engine: &dyn Engine, requests: Vec<Request>) -> Vec<Outputs> {
-    let requests = requests.into_iter();
-    let outputs = requests.map(|request| engine.run(request.inputs).map_err(Failure::from));
-    outputs.collect()
-}
-
-fn same_bits(one: &Outputs, part: &[Value]) -> bool {
-    one.as_ref().is_ok_and(|values| {
-        let pairs = values.iter().zip(part);
-        values.len() == part.len() && pairs.into_iter().all(|(one, other)| same(one, other))
-    })
-}
-
-fn same(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Tensor(one), Value::Tensor(other)) => {
-            one.shape == other.shape && same_data(&one.data, &other.data)
-        }
-        (Value::Sequence(one), Value::Sequence(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
-        }
-        (
-            Value::Map { keys, values },
-            Value::Map {
-                keys: others,
-                values: other,
-            },
-        ) => same_data(keys, others) && same_data(values, other),
-        _ => false,
-    }
-}
-
-/// Numbers that are none are not equal to themselves, but their bits are.
-fn same_data(one: &Data, other: &Data) -> bool {
-    let bytes = |data: &Data| {
-        let mut bytes = Vec::new();
-        crate::codec::bytes::write(data, &mut bytes);
-        bytes
-    };
-    one.element() == other.element() && bytes(one) == bytes(other)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! - this file: one request
 //! - `batch`: many requests, in as few runs of the model as possible
 //! - `gather`: the same for requests that come one by one, at the same time
+//! - `stacking`: whether they may share a run, and their outputs if they do
+//! - `likeness`: how alike the outputs of two runs are
 //! - `forms`: one request in any form that there is
 
 use std::time::{Duration, Instant};
@@ -22,6 +24,8 @@ use crate::trace::{self, Phase};
 mod batch;
 mod forms;
 mod gather;
+mod likeness;
+mod stacking;
 
 /// A loaded model and how to speak with it.
 pub(crate) struct Handler {
@@ -29,7 +33,7 @@ pub(crate) struct Handler {
     config: ShimConfig,
     names: Names,
     expected: Option<Box<RawValue>>,
-    stacking: batch::Stacking,
+    stacking: stacking::Stacking,
     /// On platforms that send requests at the same time.
     gatherer: Option<gather::Gatherer>,
 }
@@ -50,12 +54,13 @@ impl Handler {
     pub(crate) fn new(engine: Box<dyn Engine>, config: ShimConfig) -> Self {
         let names = Names::new(engine.signature(), &config.inputs);
         let expected = expected(engine.signature(), &names, config.example.as_ref());
+        let stacking = stacking::Stacking::new(config.batching.as_ref());
         Self {
             engine,
             config,
             names,
             expected,
-            stacking: batch::Stacking::default(),
+            stacking,
             gatherer: None,
         }
     }

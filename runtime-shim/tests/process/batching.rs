@@ -20,7 +20,17 @@ fn package(model: &str) -> Package {
     package.config.batching = Some(Batching {
         max: 4,
         wait_us: 20_000,
+        exact: true,
     });
+    package
+}
+
+/// Company may change the last digits.
+fn inexact(model: &str) -> Package {
+    let mut package = package(model);
+    if let Some(batching) = &mut package.config.batching {
+        batching.exact = false;
+    }
     package
 }
 
@@ -42,12 +52,32 @@ fn request(make: fn(f64) -> Json, client: usize, round: usize) -> String {
     make(f64::from(number)).to_string()
 }
 
+/// What is sent to a model, and what counts as the same answer.
+#[derive(Clone, Copy)]
+struct Requests {
+    model: &'static str,
+    make: fn(f64) -> Json,
+    is_same: fn(&str, &str) -> bool,
+}
+
+impl Requests {
+    /// The same answer is the same text.
+    fn of(model: &'static str, make: fn(f64) -> Json) -> Self {
+        let is_same = |one: &str, other: &str| one == other;
+        Self {
+            model,
+            make,
+            is_same,
+        }
+    }
+}
+
 /// All clients send their requests at once, again and again until `until` returns. Each must be
 /// answered as in `alone`.
 fn ask(
     shim: &mut Shim,
     path: &str,
-    make: fn(f64) -> Json,
+    requests: Requests,
     alone: &[Vec<String>],
     until: impl FnOnce(&mut Shim),
 ) {
@@ -60,9 +90,10 @@ fn ask(
                 while is_first || !done.load(Ordering::Relaxed) {
                     is_first = false;
                     for (round, expected) in alone.iter().enumerate() {
-                        let request = post(path, &[], &request(make, client, round));
-                        let found = connection.send(&request);
-                        assert_eq!(found.body, *expected, "{request}");
+                        let request = post(path, &[], &request(requests.make, client, round));
+                        let found = connection.send(&request).body;
+                        let is_same = (requests.is_same)(&found, expected);
+                        assert!(is_same, "{request}: {found}, alone {expected}");
                     }
                 }
             });
@@ -73,13 +104,17 @@ fn ask(
 }
 
 /// What every client gets for its requests when nobody else is there and nothing is shared.
-fn alone(model: &str, make: fn(f64) -> Json) -> Vec<Vec<String>> {
-    let shim = Shim::http(&Package::of(model));
+fn alone(requests: Requests) -> Vec<Vec<String>> {
+    let shim = Shim::http(&Package::of(requests.model));
     let mut connection = shim.connect();
     let mut ask = |client| {
         let rounds = 0..ROUNDS;
         let answers = rounds.map(|round| {
-            let found = connection.send(&post("/predict", &[], &request(make, client, round)));
+            let found = connection.send(&post(
+                "/predict",
+                &[],
+                &request(requests.make, client, round),
+            ));
             assert_eq!(found.status, 200, "{}", found.body);
             found.body
         });
@@ -89,11 +124,11 @@ fn alone(model: &str, make: fn(f64) -> Json) -> Vec<Vec<String>> {
 }
 
 #[track_caller]
-fn check_shared(model: &str, make: fn(f64) -> Json) {
-    let alone = alone(model, make);
-    for (mut shim, path) in starts(&package(model)) {
+fn check_shared(package: &Package, requests: Requests) {
+    let (model, alone) = (requests.model, alone(requests));
+    for (mut shim, path) in starts(package) {
         let mut most = 0;
-        ask(&mut shim, path, make, &alone, |shim| {
+        ask(&mut shim, path, requests, &alone, |shim| {
             most = shim.wait_for(SHARED)["requests"]
                 .as_u64()
                 .expect("a number");
@@ -109,16 +144,39 @@ fn check_shared(model: &str, make: fn(f64) -> Json) {
 
 #[test]
 fn requests_of_one_moment_share_runs_and_get_the_bits_that_they_get_alone() {
-    check_shared("two_inputs", |n| json!({"a": [[n.sin(), n]], "b": [n]}));
-    check_shared("identity_float32", |n| json!({"x": [n.sin(), n.cos()]}));
+    let all = [
+        Requests::of("two_inputs", |n| json!({"a": [[n.sin(), n]], "b": [n]})),
+        Requests::of("identity_float32", |n| json!({"x": [n.sin(), n.cos()]})),
+    ];
+    for requests in all {
+        check_shared(&package(requests.model), requests);
+    }
+}
+
+/// The same class, and the same probabilities but for their last digits.
+fn is_rounded(one: &str, other: &str) -> bool {
+    let [one, other] = [one, other].map(|text| support::json(text)["prediction"].clone());
+    let classes = [&one, &other].map(|p| p["probabilities"].as_object().expect("has classes"));
+    let is_close = |class: &String| {
+        let [one, other] = classes.map(|of| of[class].as_f64().expect("a number"));
+        (one - other).abs() < 1e-5
+    };
+    one["label"] == other["label"] && classes[0].keys().all(is_close)
+}
+
+#[test]
+fn where_rounding_may_differ_more_models_share_runs() {
+    let mut requests = linear();
+    requests.is_same = is_rounded;
+    check_shared(&inexact(requests.model), requests);
 }
 
 /// Requests that share no run, with `batching:` or without.
 #[track_caller]
-fn check_never(package: &Package, model: &str, make: fn(f64) -> Json) {
-    let alone = alone(model, make);
+fn check_never(package: &Package, requests: Requests) {
+    let (model, alone) = (requests.model, alone(requests));
     for (mut shim, path) in starts(package) {
-        ask(&mut shim, path, make, &alone, |_| ());
+        ask(&mut shim, path, requests, &alone, |_| ());
         let log = shim.stopped();
         assert!(log.iter().all(|line| line["message"] != SHARED), "{model}");
     }
@@ -126,23 +184,36 @@ fn check_never(package: &Package, model: &str, make: fn(f64) -> Json) {
 
 #[test]
 fn a_model_without_a_batch_dimension_runs_requests_one_by_one() {
-    check_never(&package("scalar"), "scalar", |n| json!({ "x": n }));
+    let requests = Requests::of("scalar", |n| json!({ "x": n }));
+    check_never(&package("scalar"), requests);
 }
 
 #[test]
 fn nothing_is_shared_unless_the_configuration_says_so() {
-    let make = |n: f64| json!({"x": [n.sin(), n.cos()]});
-    check_never(&Package::of("identity_float32"), "identity_float32", make);
+    let requests = Requests::of("identity_float32", |n| json!({"x": [n.sin(), n.cos()]}));
+    check_never(&Package::of(requests.model), requests);
+}
+
+/// The sums of linear models have another order where there are more rows.
+fn linear() -> Requests {
+    let make = |n: f64| json!({"features": [n.sin() * 9.0, n.cos()]});
+    Requests::of("classifier_int", make)
 }
 
 #[test]
-fn bits_that_would_differ_in_company_are_those_of_single_runs() {
-    // The sums of linear models have another order where there are more rows.
-    let make = |n: f64| json!({"features": [n.sin() * 9.0, n.cos()]});
-    let alone = alone("classifier_int", make);
-    for (mut shim, path) in starts(&package("classifier_int")) {
-        ask(&mut shim, path, make, &alone, |_| ());
-        shim.stopped();
+fn bits_that_would_differ_in_company_are_those_of_single_runs_and_the_log_tells() {
+    const HINT: &str = "`batching: { exact: false }` in the manifest lets them";
+    let requests = linear();
+    let alone = alone(requests);
+    for (mut shim, path) in starts(&package(requests.model)) {
+        ask(&mut shim, path, requests, &alone, |_| ());
+        let log = shim.stopped();
+        let told = log.iter().filter(|line| {
+            let message = line["message"].as_str();
+            line["level"] == "warn" && message.is_some_and(|message| message.ends_with(HINT))
+        });
+        assert_eq!(told.count(), 1, "{log:?}");
+        assert!(log.iter().all(|line| line["message"] != SHARED), "{log:?}");
     }
 }
 

@@ -2,17 +2,22 @@
 
 use std::path::Path;
 
+use mlfn_shim_contract::Batching;
 use serde_json::{Value as Json, json};
 
 use crate::support::{self, Package, RuntimeApi, Shim};
 
 fn start(model: &str) -> (RuntimeApi, Shim) {
+    start_package(&Package::of(model))
+}
+
+fn start_package(package: &Package) -> (RuntimeApi, Shim) {
     let api = RuntimeApi::start();
     let variables = [
         ("AWS_LAMBDA_RUNTIME_API", api.address()),
         ("MLFN_LOG", "debug"),
     ];
-    let shim = Shim::with(&Package::of(model), &variables);
+    let shim = Shim::with(package, &variables);
     (api, shim)
 }
 
@@ -143,7 +148,7 @@ fn check_same_bits(model: &str, request: impl Fn(usize) -> Json) -> bool {
     // All of them, in one run, or each by itself.
     assert_eq!(
         shared.is_some(),
-        says("none are stacked").is_none(),
+        says("requests do not share runs of the model").is_none(),
         "{model}"
     );
     assert!(shared.is_none_or(|requests| *requests == 100), "{shared:?}");
@@ -182,6 +187,42 @@ fn messages_in_one_event_are_run_together_where_that_changes_no_bit() {
         "identity_string",
         |n| json!({"x": [format!("{n}"), "text"]})
     ));
+}
+
+#[test]
+fn messages_in_one_event_are_run_together_where_rounding_may_differ() {
+    let mut package = Package::of("classifier_int");
+    package.config.batching = Some(Batching {
+        max: 32,
+        wait_us: 0,
+        exact: false,
+    });
+    let (mut api, mut shim) = start_package(&package);
+    let request = |n| json!({"features": numbers(n)}).to_string();
+    let requests: Vec<String> = (0..100).map(request).collect();
+    let mut predictions = Vec::new();
+    // The first time all are answered as they would be alone.
+    for _ in 0..2 {
+        let answer = api.invoke(&queue(&requests)).expect("an answer");
+        assert_eq!(answer, r#"{"batchItemFailures":[]}"#);
+        let lines = requests.iter().map(|_| shim.wait_for("predicted"));
+        predictions.push(lines.map(|line| line["prediction"].clone()).collect());
+    }
+    let log = shim.stopped();
+    let shared = log
+        .iter()
+        .find(|line| line["message"] == "requests shared a run");
+    assert_eq!(shared.expect("they do")["requests"], 100);
+    let [alone, together]: [Vec<Json>; 2] = predictions.try_into().expect("two");
+    for (one, other) in alone.iter().zip(&together) {
+        assert_eq!(one["label"], other["label"]);
+        let first = |prediction: &Json| {
+            let classes = prediction["probabilities"].as_object();
+            let mut classes = classes.expect("has classes").values();
+            classes.next().and_then(Json::as_f64).expect("a number")
+        };
+        assert!((first(one) - first(other)).abs() < 1e-5, "{one} {other}");
+    }
 }
 
 /// Ensembles of trees are summed up in another order from some number of rows on.

@@ -427,6 +427,7 @@ mod tests {
         function.batching = Some(Batching {
             max: 32,
             wait_us: 2000,
+            exact: true,
         });
         let found = check(&function, &model);
         let found = found.first().map(|problem| {

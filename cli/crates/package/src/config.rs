@@ -41,6 +41,7 @@ pub(crate) fn compile(
         batching: function.batching.map(|batching| Batching {
             max: batching.max,
             wait_us: batching.wait_us,
+            exact: batching.exact,
         }),
         steady: !loops(model),
         fetched: BTreeMap::new(),

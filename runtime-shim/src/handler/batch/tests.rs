@@ -1,12 +1,14 @@
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use mlfn_shim_contract::{Batching, ShimConfig};
 use proptest::prelude::*;
 
 use super::*;
 use crate::codec::failure::Code;
 use crate::engine::echo::input;
 use crate::engine::{Dim, Engine, EngineError, Signature};
+use crate::handler::stacking::{ENOUGH, LARGEST};
 use crate::handler::tests::config;
 use crate::tensor::{Data, ElementType, Tensor, Value};
 
@@ -39,6 +41,16 @@ fn in_another_order(values: &[f32], width: usize) -> Vec<f32> {
     let rows = values.chunks(width);
     rows.flat_map(|row| row.iter().map(move |value| value + sum(row)))
         .collect()
+}
+
+/// Answers as [`row_by_row`] does, but rounds in another way if there is more than one row, as
+/// products of matrices do.
+fn rounded(values: &[f32], width: usize) -> Vec<f32> {
+    let answer = row_by_row(values, width).into_iter();
+    if values.len() == width {
+        return answer.collect();
+    }
+    answer.map(f32::next_up).collect()
 }
 
 /// Answers one number whatever it is given, in the shape of a row.
@@ -76,6 +88,10 @@ impl Engine for Model {
 }
 
 fn handler(formula: Formula) -> (Handler, Arc<AtomicUsize>) {
+    handler_of(formula, config())
+}
+
+fn handler_of(formula: Formula, config: ShimConfig) -> (Handler, Arc<AtomicUsize>) {
     let runs = Arc::default();
     let inputs = vec![input("x", ElementType::Float32, vec![Dim::Any, Dim::Any])];
     let model = Model {
@@ -87,7 +103,7 @@ fn handler(formula: Formula) -> (Handler, Arc<AtomicUsize>) {
         formula,
         runs: Arc::clone(&runs),
     };
-    (Handler::new(Box::new(model), config()), runs)
+    (Handler::new(Box::new(model), config), runs)
 }
 
 fn many(handler: &Handler, requests: &[String]) -> Vec<Answer> {
@@ -158,23 +174,6 @@ fn rows_that_count_for_each_other_in_larger_runs_only_are_found_out() {
 }
 
 #[test]
-fn no_more_is_remembered_than_there_is_room_for() {
-    let stacking = Stacking::default();
-    let stack = |rows| {
-        vec![Tensor {
-            shape: vec![rows, 1],
-            data: Data::Float32(vec![0.0; rows].into()),
-        }]
-    };
-    assert_eq!(stacking.trust(&stack(2)), Trust::Open);
-    for rows in 0..MOST_SHAPES {
-        stacking.agree(shapes(&stack(rows)), ENOUGH);
-    }
-    assert_eq!(stacking.trust(&stack(2)), Trust::Proven);
-    assert_eq!(stacking.trust(&stack(MOST_SHAPES)), Trust::Never);
-}
-
-#[test]
 fn equal_requests_prove_nothing() {
     let (handler, count) = handler(row_by_row);
     let same = vec![good(1).remove(0); 100];
@@ -194,6 +193,40 @@ fn a_model_whose_rows_depend_on_each_other_is_run_one_by_one() {
         assert_eq!(runs(&handler, formula, &count, &good(2)), 3);
         assert_eq!(runs(&handler, formula, &count, &good(100)), 100);
     }
+}
+
+#[test]
+fn digits_that_rounding_changes_count_unless_the_configuration_says_otherwise() {
+    let (strict, count) = handler(rounded);
+    assert_eq!(runs(&strict, rounded, &count, &good(40)), 1 + 40);
+    assert_eq!(runs(&strict, rounded, &count, &good(40)), 40);
+
+    let inexact = Batching {
+        max: 32,
+        wait_us: 0,
+        exact: false,
+    };
+    let with = |formula| {
+        let batching = Some(inexact);
+        handler_of(
+            formula,
+            ShimConfig {
+                batching,
+                ..config()
+            },
+        )
+    };
+    let (handler, count) = with(rounded);
+    // What is compared is answered with the bits of single runs.
+    assert_eq!(runs(&handler, rounded, &count, &good(40)), 1 + 40);
+    let before = count.load(Ordering::Relaxed);
+    let shared = many(&handler, &good(40));
+    assert_eq!(count.load(Ordering::Relaxed) - before, 1);
+    assert_ne!(shared, single(rounded, &good(40)));
+    // More than rounding is too much.
+    let (handler, count) = with(with_memory);
+    assert_eq!(runs(&handler, with_memory, &count, &good(40)), 1 + 40);
+    assert_eq!(runs(&handler, with_memory, &count, &good(40)), 40);
 }
 
 #[test]
@@ -239,7 +272,7 @@ fn requests() -> impl Strategy<Value = Vec<String>> {
 proptest! {
     #[test]
     fn every_request_gets_the_answer_that_it_gets_alone(batches in proptest::collection::vec(requests(), 1..4)) {
-        for formula in [row_by_row as Formula, in_another_order, with_memory, as_a_whole] {
+        for formula in [row_by_row as Formula, in_another_order, rounded, with_memory, as_a_whole] {
             let (handler, _) = handler(formula);
             for requests in &batches {
                 let expected = single(formula, requests);

@@ -8,9 +8,10 @@ use std::thread;
 use proptest::prelude::*;
 
 use super::*;
+use crate::codec::failure::Failure;
 use crate::engine::echo::input;
 use crate::engine::{Dim, EngineError, Signature};
-use crate::tensor::ElementType;
+use crate::tensor::{Data, ElementType, Value};
 
 /// A model that doubles every value, and for which a row may count for the next one.
 struct Model {
@@ -72,7 +73,7 @@ fn row(values: &[f32]) -> Vec<Tensor> {
 
 /// It is known of runs of up to 8 rows that company changes nothing.
 fn proven() -> Stacking {
-    let stacking = Stacking::default();
+    let stacking = Stacking::new(None);
     for (rows, width) in (1..9).flat_map(|rows| [(rows, 1), (rows, 2)]) {
         stacking.agree(vec![vec![rows, width]], 1000);
     }
@@ -85,6 +86,7 @@ fn check(model: &Model, stacking: &Stacking, most: u32, clients: &[Vec<Vec<f32>>
     let batching = Batching {
         max: most,
         wait_us: 200,
+        exact: true,
     };
     let gatherer = Gatherer::new(&batching);
     let barrier = Barrier::new(clients.len());
@@ -122,7 +124,7 @@ proptest! {
                 requests.map(|row| row.into_iter().map(f32::from).collect()).collect()
             })
             .collect();
-        check(&Model::new(remembers), &Stacking::default(), most, &clients);
+        check(&Model::new(remembers), &Stacking::new(None), most, &clients);
         check(&Model::new(false), &proven(), most, &clients);
     }
 }
@@ -152,7 +154,7 @@ fn check_runs(stacking: &Stacking, expected: usize) {
 fn clients_of_one_moment_share_a_run() {
     check_runs(&proven(), 2);
     // Each run is compared with four single ones.
-    check_runs(&Stacking::default(), 2 + 8);
+    check_runs(&Stacking::new(None), 2 + 8);
 }
 
 #[test]
@@ -187,6 +189,7 @@ fn patient(most: u32) -> Gatherer {
     let gatherer = Gatherer::new(&Batching {
         max: most,
         wait_us: u64::from(u32::MAX),
+        exact: true,
     });
     gatherer.lock().expected = usize::try_from(most).expect("is small");
     gatherer

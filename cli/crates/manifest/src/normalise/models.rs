@@ -104,6 +104,7 @@ fn batching(written: &v1::Batching, at: &FieldPath, problems: &mut Problems) -> 
     Batching {
         max: written.max.unwrap_or(DEFAULT_BATCH),
         wait_us: wait.unwrap_or(DEFAULT_WAIT_US),
+        exact: written.exact.unwrap_or(true),
     }
 }
 

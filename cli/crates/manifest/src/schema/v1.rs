@@ -246,6 +246,8 @@ pub(crate) struct Batching {
     pub(crate) max: Option<u32>,
     /// The longest that a request waits for others; 2ms if it is not given. Example: `wait: 2ms`
     pub(crate) wait: Option<Quantity>,
+    /// Whether an answer must have the same bits in company as alone, which is so if it is not given. With `false` company may change its last digits; many models share no run otherwise. Example: `exact: false`
+    pub(crate) exact: Option<bool>,
 }
 
 /// How requests move to a new version: a part first, then twice as much each time, and back to the

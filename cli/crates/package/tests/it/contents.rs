@@ -89,6 +89,7 @@ fn the_configuration_is_compiled_from_the_manifest_and_the_model() {
     function.batching = Some(mlfn_core::Batching {
         max: 8,
         wait_us: 500,
+        exact: true,
     });
     let artifact = project.build().artifacts.swap_remove(0);
     let into = TempDir::new().expect("a folder");
@@ -113,7 +114,7 @@ fn the_configuration_is_compiled_from_the_manifest_and_the_model() {
         "timeout": 30,
         "routes": [{"method": "GET", "path": "/score", "cors": ["*"]}],
         "schedules": {"timer": {"x": 1}},
-        "batching": {"max": 8, "wait_us": 500},
+        "batching": {"max": 8, "wait_us": 500, "exact": true},
         "steady": true,
     });
     assert_eq!(config, expected);
