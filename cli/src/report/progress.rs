@@ -17,7 +17,16 @@ use crate::printer::Printer;
 pub(super) struct Live {
     printer: Printer,
     tree: Option<Tree>,
+    waits: Mutex<Waits>,
 }
+
+/// What is waited for, and since when: a cloud is asked many times a second whether it is ready, and
+/// one line is enough for that.
+#[derive(Default)]
+struct Waits(BTreeMap<ResourceId, (String, Duration)>);
+
+/// After so much waiting for the same, there is another line.
+const REMINDER: Duration = Duration::from_secs(10);
 
 struct Tree {
     bars: MultiProgress,
@@ -30,7 +39,11 @@ impl Live {
             bars,
             running: Mutex::default(),
         });
-        Self { printer, tree }
+        Self {
+            printer,
+            tree,
+            waits: Mutex::default(),
+        }
     }
 
     pub(super) fn show(&self, event: &Event<'_>) {
@@ -41,10 +54,7 @@ impl Live {
                 let part = format!("{} of {}", size(*sent), size(*total));
                 self.note(id, &part);
             }
-            Event::Retrying { id, why, after } => {
-                let pause = seconds(*after);
-                self.line(&format!("  {id}: {why}; trying again in {pause}"));
-            }
+            Event::Retrying { id, why, after } => self.retrying(id, why, *after),
             Event::Shifted {
                 id,
                 percent,
@@ -114,12 +124,35 @@ impl Live {
         }
     }
 
+    fn retrying(&self, id: &ResourceId, why: &str, after: Duration) {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        if waits.is_news(id, why, after) {
+            drop(waits);
+            self.line(&format!("  {id}: {why}; {}", again(after)));
+        }
+    }
+
     fn line(&self, text: &str) {
         match &self.tree {
             // The tree moves down for the line.
             Some(tree) => tree.bars.suspend(|| self.printer.note(text)),
             None => self.printer.note(text),
         }
+    }
+}
+
+impl Waits {
+    /// Whether there is something to say of another pause.
+    fn is_news(&mut self, id: &ResourceId, why: &str, after: Duration) -> bool {
+        if let Some((known, waited)) = self.0.get_mut(id)
+            && known == why
+            && *waited + after < REMINDER
+        {
+            *waited += after;
+            return false;
+        }
+        self.0.insert(id.clone(), (why.to_owned(), after));
+        true
     }
 }
 
@@ -168,6 +201,46 @@ fn doing(action: Action) -> &'static str {
     }
 }
 
+/// What is soon has no time.
+fn again(after: Duration) -> String {
+    if after < Duration::from_secs(1) {
+        return "trying again".to_owned();
+    }
+    format!("trying again in {}", seconds(after))
+}
+
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f32())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_once_and_again_when_it_is_long() {
+        let id = |name: &str| ResourceId::new("aws:function", name);
+        let mut waits = Waits::default();
+        let mut check = |name, why, milliseconds, expected| {
+            let after = Duration::from_millis(milliseconds);
+            assert_eq!(
+                waits.is_news(&id(name), why, after),
+                expected,
+                "{name} {why}"
+            );
+        };
+        check("one", "not ready", 50, true);
+        check("one", "not ready", 60, false);
+        check("other", "not ready", 50, true);
+        check("one", "throttled", 400, true);
+        check("one", "throttled", 5000, false);
+        check("one", "throttled", 5000, true);
+        check("one", "throttled", 4000, false);
+    }
+
+    #[test]
+    fn a_pause_has_a_time_if_it_is_one_to_notice() {
+        assert_eq!(again(Duration::from_millis(50)), "trying again");
+        assert_eq!(again(Duration::from_millis(2500)), "trying again in 2.5 s");
+    }
 }
