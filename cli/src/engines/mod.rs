@@ -1,7 +1,7 @@
 //! Which engine runs a model, for manifests that want tract or leave it open.
 //!
-//! What is chosen depends on the model, the manifest and this mlfn: a package has the same bytes on
-//! any machine and any day. Times are told, and decide only where no machine could say otherwise.
+//! What is chosen depends on the model, the manifest and this mlfn, and on nothing that is measured:
+//! a package has the same bytes on any machine and any day. Times are told, and do not decide.
 //!
 //! - `requests`: what both engines are asked
 //! - `trial`: the packages of both, started and asked side by side
@@ -37,12 +37,6 @@ const HEAVY: [&str; 8] = [
     "Loop",
     "Scan",
 ];
-
-/// How many times as long tract may take to its first answer before `auto` leaves it. The rules let
-/// only models through that start several times as fast with it, and its packages, a third as large,
-/// are sooner where they run; so this speaks of models that the rules did not foresee, and not of
-/// how busy a machine is.
-const MOST_TIMES_AS_LONG: f64 = 2.0;
 
 /// What runs a model, and why, if the manifest leaves it open or wants tract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -117,17 +111,18 @@ pub(crate) fn choose(packer: &Packer<'_>, function: &Function) -> anyhow::Result
     {
         return Ok(Some(Choice::onnxruntime(reason)));
     }
-    let is_open = function.engine == ModelEngine::Auto;
     match verdict(packer, function, &model)? {
         Verdict::Same {
             compared,
             tract,
             onnxruntime,
         } => Ok(Some(Choice {
-            engine: faster(is_open, tract, onnxruntime),
+            engine: ModelEngine::Tract,
             reason: format!("{}; {}", same(compared), first(tract, onnxruntime)),
         })),
-        Verdict::Different(reason) if is_open => Ok(Some(Choice::onnxruntime(reason))),
+        Verdict::Different(reason) if function.engine == ModelEngine::Auto => {
+            Ok(Some(Choice::onnxruntime(reason)))
+        }
         Verdict::Different(reason) => {
             let name = &function.name;
             let message = format!("`{name}` cannot run with `engine: tract`: {reason}");
@@ -176,14 +171,6 @@ fn verdict(packer: &Packer<'_>, function: &Function, model: &Model) -> anyhow::R
     Ok(verdict)
 }
 
-/// Of two that answer the same; tract if the manifest says so.
-fn faster(is_open: bool, tract: f64, onnxruntime: f64) -> ModelEngine {
-    if is_open && tract > onnxruntime * MOST_TIMES_AS_LONG {
-        return ModelEngine::OnnxRuntime;
-    }
-    ModelEngine::Tract
-}
-
 /// E.g. `17 answers are ONNX Runtime's, to 1e-5 plus 1e-4 of a number`.
 fn same(compared: usize) -> String {
     let answers = match compared {
@@ -199,7 +186,7 @@ fn first(tract: f64, onnxruntime: f64) -> String {
     let shown = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
     let [ours, theirs] = [tract, onnxruntime].map(shown);
     if tract <= 0.0 || onnxruntime <= tract {
-        return format!("the first one comes after {ours} here, ONNX Runtime's after {theirs}");
+        return format!("the first one comes after {ours}, ONNX Runtime's after {theirs} here");
     }
     let factor = onnxruntime / tract;
     format!("the first one comes {factor:.1}x as fast: after {ours} instead of {theirs} here")
@@ -216,17 +203,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_far_slower_is_chosen_by_those_only_who_ask_for_it() {
-        let check = |is_open, tract, expected| {
-            assert_eq!(faster(is_open, tract, 0.02), expected, "{tract}");
-        };
-        check(true, 0.002, ModelEngine::Tract);
-        check(true, 0.03, ModelEngine::Tract);
-        check(true, 0.05, ModelEngine::OnnxRuntime);
-        check(false, 0.05, ModelEngine::Tract);
-    }
-
-    #[test]
     fn a_choice_says_why() {
         let table = [
             (
@@ -235,7 +211,7 @@ mod tests {
             ),
             (
                 (0.02, 0.01),
-                "the first one comes after 20.0 ms here, ONNX Runtime's after 10.0 ms",
+                "the first one comes after 20.0 ms, ONNX Runtime's after 10.0 ms here",
             ),
         ];
         for ((tract, onnxruntime), expected) in table {

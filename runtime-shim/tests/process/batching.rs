@@ -206,14 +206,14 @@ fn bits_that_would_differ_in_company_are_those_of_single_runs_and_the_log_tells(
     let requests = linear();
     let alone = alone(requests);
     for (mut shim, path) in starts(&package(requests.model)) {
-        ask(&mut shim, path, requests, &alone, |_| ());
-        let log = shim.stopped();
-        let told = log.iter().filter(|line| {
-            let message = line["message"].as_str();
-            line["level"] == "warn" && message.is_some_and(|message| message.ends_with(HINT))
+        // It depends on ONNX Runtime's code for this processor whether they differ.
+        ask(&mut shim, path, requests, &alone, |shim| {
+            let line = shim.wait_for("share");
+            let message = line["message"].as_str().expect("is text");
+            let is_told = line["level"] == "warn" && message.ends_with(HINT);
+            assert!(is_told || message == SHARED, "{line}");
         });
-        assert_eq!(told.count(), 1, "{log:?}");
-        assert!(log.iter().all(|line| line["message"] != SHARED), "{log:?}");
+        shim.stopped();
     }
 }
 
