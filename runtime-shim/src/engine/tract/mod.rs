@@ -5,6 +5,7 @@
 //! - `hypot`: a function of C that newer systems have in a form that older ones lack
 //! - `rewrite`: operators that tract does not know, in terms of those that it does
 //! - `tensor`: our tensors <-> tract's
+//! - `trees`: ensembles of trees, faster than tract runs them
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -22,6 +23,7 @@ mod graph;
 mod hypot;
 mod rewrite;
 mod tensor;
+mod trees;
 
 /// A model as tract runs it. Runs share nothing that changes, and may go on side by side.
 pub(crate) struct Tract {
@@ -53,7 +55,8 @@ fn open(model: &Path) -> Result<Tract, LoadError> {
     if let Some(name) = parsed.unresolved_inputs.first() {
         return Err(format!("nothing in the graph makes `{name}`").into());
     }
-    let optimized = parsed.model.into_optimized().map_err(chain)?;
+    let mut optimized = parsed.model.into_optimized().map_err(chain)?;
+    trees::exchange(&mut optimized).map_err(chain)?;
     Ok(Tract {
         prepared,
         plan: optimized.into_runnable().map_err(chain)?,
