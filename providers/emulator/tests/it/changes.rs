@@ -8,6 +8,7 @@ use mlfn_core::{Alarm, Call, Failure, Inputs, Memory, Recorded, Resource, Sessio
 use mlfn_emulator::{CloudError, EmulatorOptions, Ending, LocalCloud};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use crate::local::{Local, json_of, post};
 
@@ -41,22 +42,21 @@ async fn new_code_answers_the_next_request_and_drops_none() {
 async fn no_request_of_many_fails_while_code_changes() {
     let local = Local::new(|_| ()).await;
     let done = Cell::new(false);
-    let answered = Cell::new(0);
+    let answered = Notify::new();
     let client = async || {
         while !done.get() {
             let answer = local
                 .http(post("/predict", &[], "{\"do\": \"mark\"}"))
                 .await;
             assert_eq!(answer.status(), 200, "{answer:?}");
-            answered.set(answered.get() + 1);
+            answered.notify_one();
         }
     };
     // However slow the machine is, every change comes into the midst of requests.
     let deploys = async {
         for mark in ["one", "two", "three"] {
-            let more = answered.get() + 6;
-            while answered.get() < more {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+            for _ in 0..6 {
+                answered.notified().await;
             }
             local.deploy_code(mark).await.expect("deploys");
             assert_eq!(self::mark(&local).await, mark);
