@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mlfn_core::{ArchiveFormat, Function, LibcLimit, PackageSpec, RouteSpec, Target};
+use mlfn_core::{ArchiveFormat, Function, LibcLimit, PackageSpec, RouteSpec, Target, Trigger};
 
 use crate::limits;
 
@@ -35,9 +35,19 @@ pub fn package(function: &Function) -> PackageSpec {
         shares_library: function.aws.layers,
         // API Gateway and function URLs do.
         tells_browsers: false,
+        record_batches: function.triggers.iter().any(hands_batches),
         routes: routes(),
         max_request: limits::PAYLOAD,
         max_response: limits::PAYLOAD,
+    }
+}
+
+/// Whether several records may come in one event. SNS sends each by itself.
+fn hands_batches(trigger: &Trigger) -> bool {
+    match trigger {
+        Trigger::Queue(queue) => queue.batch > 1,
+        Trigger::Stream(stream) => stream.batch > 1,
+        Trigger::Http(_) | Trigger::Schedule(_) | Trigger::Storage(_) | Trigger::Topic(_) => false,
     }
 }
 
@@ -77,7 +87,8 @@ fn routes() -> Vec<RouteSpec> {
 mod tests {
     use super::*;
     use mlfn_core::Architecture;
-    use mlfn_testkit::function;
+    use mlfn_testkit::{function, trigger};
+    use serde_json::json;
 
     #[test]
     fn the_package_is_a_zip_for_the_architecture_of_its_function() {
@@ -88,6 +99,21 @@ mod tests {
         assert_eq!(spec.target.architecture, Architecture::Arm64);
         assert_eq!((spec.shim.as_str(), spec.files.len()), ("bootstrap", 0));
         mlfn_testkit::contract::layout(&spec);
+    }
+
+    #[test]
+    fn queues_and_streams_hand_over_as_many_records_as_they_may() {
+        for (kind, given, expected) in [
+            ("queue", json!({"batch": 10}), true),
+            ("queue", json!({"batch": 1}), false),
+            ("stream", json!({"batch": 2}), true),
+            ("topic", json!({}), false),
+            ("http", json!({}), false),
+        ] {
+            let mut function = function("classifier");
+            function.triggers = vec![trigger(kind, given)];
+            assert_eq!(package(&function).record_batches, expected, "{kind}");
+        }
     }
 
     #[test]

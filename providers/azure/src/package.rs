@@ -49,6 +49,7 @@ pub fn package(service: &Service, function: &Function) -> PackageSpec {
         shares_library: false,
         // The front end of the app does, by `siteConfig.cors`.
         tells_browsers: false,
+        record_batches: function.triggers.iter().any(hands_batches),
         routes: vec![RouteSpec {
             name: "publish zip",
             max_packed: None,
@@ -59,6 +60,11 @@ pub fn package(service: &Service, function: &Function) -> PackageSpec {
         // No limit is documented. What may go in may come out; more would only fill the memory.
         max_response: limits::MAX_REQUEST,
     }
+}
+
+/// Whether several records may come at once. The host hands messages of a queue over one by one.
+fn hands_batches(trigger: &Trigger) -> bool {
+    matches!(trigger, Trigger::Stream(stream) if stream.batch > 1)
 }
 
 /// The name of the function that gives models without an HTTP trigger a door for `mlfn invoke`.

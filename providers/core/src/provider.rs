@@ -41,6 +41,8 @@ pub struct PackageSpec {
     /// Whether the function has to tell browsers which pages may call it (`cors:` of HTTP
     /// triggers). Otherwise the platform does.
     pub tells_browsers: bool,
+    /// Whether a trigger hands the function several records at once.
+    pub record_batches: bool,
     /// Ways to the cloud, the preferred first.
     pub routes: Vec<RouteSpec>,
     /// The largest request that the platform passes on, in bytes.

@@ -53,6 +53,8 @@ pub fn package(service: &Service, function: &Function) -> PackageSpec {
         shares_library: false,
         // Google's front ends pass the questions of browsers on.
         tells_browsers: true,
+        // Pub/Sub pushes each message by itself.
+        record_batches: false,
         routes: vec![route],
         max_request: limits::MAX_REQUEST,
         max_response: limits::MAX_RESPONSE,

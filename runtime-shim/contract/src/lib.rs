@@ -97,6 +97,10 @@ pub struct ShimConfig {
     /// Requests that come at the same time may share a run of the model. None: they never do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batching: Option<Batching>,
+    /// A queue or a stream hands the function several records at once, which share runs of the
+    /// model.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub record_batches: bool,
     /// The graph has no loops: how long a run takes follows from the size of the request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub steady: bool,

@@ -9,14 +9,14 @@ use crate::tensor::{Tensor, Value};
 /// leading one.
 pub(crate) type Form = Vec<Vec<usize>>;
 
-/// The form of a request; none if it has to stay alone: the model has no leading dimension of free
+/// The form of a request's inputs; none if it has to stay alone: the model has no leading dimension of free
 /// size that is the same in all inputs and stands nowhere else, or this request has not.
-pub(crate) fn form(signature: &Signature, request: &Request) -> Option<Form> {
+pub(crate) fn form(signature: &Signature, inputs: &[Tensor]) -> Option<Form> {
     if !has_free_rows(signature) {
         return None;
     }
-    let rows = rows(request).filter(|rows| *rows > 0)?;
-    let sizes = request.inputs.iter().map(|tensor| {
+    let rows = rows(inputs).filter(|rows| *rows > 0)?;
+    let sizes = inputs.iter().map(|tensor| {
         let (first, sizes) = tensor.shape.split_first()?;
         (*first == rows).then(|| sizes.to_vec())
     });
@@ -41,8 +41,8 @@ fn has_free_rows(signature: &Signature) -> bool {
 }
 
 /// How many rows a request has that has a [`Form`].
-fn rows(request: &Request) -> Option<usize> {
-    request.inputs.first()?.shape.first().copied()
+fn rows(inputs: &[Tensor]) -> Option<usize> {
+    inputs.first()?.shape.first().copied()
 }
 
 /// The inputs of all requests, one below the other; none unless they have the same [`Form`].
@@ -50,14 +50,24 @@ pub(crate) fn stack(requests: &[Request]) -> Option<Vec<Tensor>> {
     let (first, others) = requests.split_first()?;
     let mut inputs = first.inputs.clone();
     for request in others {
-        if request.inputs.len() != inputs.len() {
-            return None;
-        }
-        for (all, one) in inputs.iter_mut().zip(&request.inputs) {
-            push(all, one)?;
-        }
+        push_all(&mut inputs, &request.inputs)?;
     }
     Some(inputs)
+}
+
+/// The inputs of a request, one below the other, as of two equal requests.
+pub(crate) fn twice(inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+    let mut both = inputs.to_vec();
+    push_all(&mut both, inputs)?;
+    Some(both)
+}
+
+fn push_all(all: &mut [Tensor], more: &[Tensor]) -> Option<()> {
+    if all.len() != more.len() {
+        return None;
+    }
+    let mut pairs = all.iter_mut().zip(more);
+    pairs.try_for_each(|(all, one)| push(all, one))
 }
 
 fn push(all: &mut Tensor, one: &Tensor) -> Option<()> {
@@ -73,7 +83,8 @@ fn push(all: &mut Tensor, one: &Tensor) -> Option<()> {
 /// What belongs to each of the stacked requests, in their order; none if the model did not answer
 /// one row to each row.
 pub(crate) fn split(values: &[Value], requests: &[Request]) -> Option<Vec<Vec<Value>>> {
-    let counts = requests.iter().map(rows).collect::<Option<Vec<_>>>()?;
+    let counts = requests.iter().map(|request| rows(&request.inputs));
+    let counts = counts.collect::<Option<Vec<_>>>()?;
     let total: usize = counts.iter().sum();
     if !values.iter().all(|value| has_rows(value, total)) {
         return None;
@@ -86,6 +97,18 @@ pub(crate) fn split(values: &[Value], requests: &[Request]) -> Option<Vec<Vec<Va
         part.collect()
     });
     parts.collect()
+}
+
+/// What belongs to each of two requests of one row; none if the model did not answer two rows.
+pub(crate) fn halves(values: &[Value]) -> Option<[Vec<Value>; 2]> {
+    if !values.iter().all(|value| has_rows(value, 2)) {
+        return None;
+    }
+    let row = |at| {
+        let parts = values.iter().map(|value| part(value, at, 1));
+        parts.collect::<Option<Vec<_>>>()
+    };
+    Some([row(0)?, row(1)?])
 }
 
 fn has_rows(value: &Value, total: usize) -> bool {
@@ -153,9 +176,9 @@ mod tests {
 
     #[track_caller]
     fn check_form(dims: &[&[Dim]], shapes: &[&[usize]], expected: Option<&[&[usize]]>) {
-        let inputs = shapes.iter().map(|shape| tensor(shape, 0)).collect();
+        let inputs: Vec<_> = shapes.iter().map(|shape| tensor(shape, 0)).collect();
         let expected = expected.map(|sizes| sizes.iter().map(|s| s.to_vec()).collect());
-        assert_eq!(form(&signature(dims), &request(inputs)), expected);
+        assert_eq!(form(&signature(dims), &inputs), expected);
     }
 
     #[test]
@@ -204,6 +227,19 @@ mod tests {
             let inputs: Vec<_> = request.inputs.into_iter().map(Value::Tensor).collect();
             assert_eq!(part, inputs);
         }
+    }
+
+    #[test]
+    fn a_row_is_doubled_and_halved_again() {
+        let row = [tensor(&[1, 2], 7), tensor(&[1], 3)];
+        let both = twice(&row).expect("they have rows");
+        assert_eq!(both[0].data, Data::Int64(vec![7, 8, 7, 8].into()));
+        assert_eq!(both[1].shape, [2]);
+        let values: Vec<_> = both.into_iter().map(Value::Tensor).collect();
+        let expected: Vec<_> = row.into_iter().map(Value::Tensor).collect();
+        assert_eq!(halves(&values), Some([expected.clone(), expected.clone()]));
+        assert_eq!(halves(&expected), None);
+        assert_eq!(twice(&[tensor(&[], 0)]), None);
     }
 
     #[test]

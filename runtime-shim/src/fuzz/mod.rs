@@ -112,6 +112,7 @@ fn handler(model: u8) -> Handler {
         schedules: BTreeMap::new(),
         graph: None,
         batching: None,
+        record_batches: false,
         steady: true,
         fetched: BTreeMap::new(),
     };

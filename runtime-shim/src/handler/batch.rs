@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::stacking::{next_run, together};
+use super::together::{next_run, together};
 use super::{Handler, Timings};
 use crate::codec::failure::Failure;
 use crate::codec::request::Request;
@@ -22,7 +22,7 @@ impl Handler {
         for (index, body) in bodies.iter().enumerate() {
             match self.read(body, timings) {
                 Ok(request) => {
-                    let form = stack::form(self.engine.signature(), &request);
+                    let form = stack::form(self.engine.signature(), &request.inputs);
                     let group = groups.entry(form).or_default();
                     group.0.push(index);
                     group.1.push(request);

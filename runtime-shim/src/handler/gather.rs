@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use mlfn_shim_contract::Batching;
 
-use super::stacking::{Outputs, Stacking, next_run, together};
+use super::stacking::Stacking;
+use super::together::{Outputs, next_run, together};
 use crate::codec::failure::{Code, Failure};
 use crate::codec::request::{Request, Rows};
 use crate::codec::stack;
@@ -73,7 +74,7 @@ impl Gatherer {
             inputs,
             rows: Rows::Whole,
         };
-        if stacking.is_refuted() || stack::form(engine.signature(), &request).is_none() {
+        if stacking.is_refuted() || stack::form(engine.signature(), &request.inputs).is_none() {
             return engine.run(request.inputs).map_err(Failure::from);
         }
         let (answer, answered) = mpsc::channel();
@@ -137,7 +138,7 @@ impl Drop for Running<'_> {
 fn answer_all(engine: &dyn Engine, stacking: &Stacking, group: Vec<Waiting>) {
     let mut forms: BTreeMap<_, (Vec<Request>, Vec<mpsc::Sender<Outputs>>)> = BTreeMap::new();
     for Waiting { request, answer } in group {
-        let form = stack::form(engine.signature(), &request);
+        let form = stack::form(engine.signature(), &request.inputs);
         let (requests, answers) = forms.entry(form).or_default();
         requests.push(request);
         answers.push(answer);

@@ -3,7 +3,9 @@
 //! - this file: one request
 //! - `batch`: many requests, in as few runs of the model as possible
 //! - `gather`: the same for requests that come one by one, at the same time
-//! - `stacking`: whether they may share a run, and their outputs if they do
+//! - `together`: the outputs of several requests, of one run if they may share it
+//! - `stacking`: whether they may, as far as it is known
+//! - `lone`: how a request runs that is alone, where others have company
 //! - `likeness`: how alike the outputs of two runs are
 //! - `forms`: one request in any form that there is
 
@@ -25,7 +27,9 @@ mod batch;
 mod forms;
 mod gather;
 mod likeness;
+mod lone;
 mod stacking;
+mod together;
 
 /// A loaded model and how to speak with it.
 pub(crate) struct Handler {
@@ -54,7 +58,7 @@ impl Handler {
     pub(crate) fn new(engine: Box<dyn Engine>, config: ShimConfig) -> Self {
         let names = Names::new(engine.signature(), &config.inputs);
         let expected = expected(engine.signature(), &names, config.example.as_ref());
-        let stacking = stacking::Stacking::new(config.batching.as_ref());
+        let stacking = stacking::Stacking::new(&config);
         Self {
             engine,
             config,
@@ -112,22 +116,15 @@ impl Handler {
         inputs: Vec<Tensor>,
         timings: &mut Timings,
     ) -> Result<Vec<Value>, Failure> {
-        let Some(gatherer) = &self.gatherer else {
-            return self.run(inputs, timings);
-        };
+        let (engine, stacking) = (&*self.engine, &self.stacking);
         let start = Instant::now();
-        let values = gatherer.run(&*self.engine, &self.stacking, inputs);
+        let values = match &self.gatherer {
+            Some(gatherer) => gatherer.run(engine, stacking, inputs),
+            None => stacking.run_alone(engine, inputs),
+        };
         timings.run += start.elapsed();
         trace::mark(Phase::FirstRun);
         values
-    }
-
-    fn run(&self, inputs: Vec<Tensor>, timings: &mut Timings) -> Result<Vec<Value>, Failure> {
-        let start = Instant::now();
-        let values = self.engine.run(inputs);
-        timings.run += start.elapsed();
-        trace::mark(Phase::FirstRun);
-        Ok(values?)
     }
 
     fn write(

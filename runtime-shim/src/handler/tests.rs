@@ -41,6 +41,7 @@ pub(crate) fn config() -> ShimConfig {
         schedules: BTreeMap::new(),
         graph: None,
         batching: None,
+        record_batches: false,
         steady: true,
         fetched: BTreeMap::new(),
     }

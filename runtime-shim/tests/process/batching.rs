@@ -103,9 +103,9 @@ fn ask(
     });
 }
 
-/// What every client gets for its requests when nobody else is there and nothing is shared.
-fn alone(requests: Requests) -> Vec<Vec<String>> {
-    let shim = Shim::http(&Package::of(requests.model));
+/// What every client gets for its requests when nobody else is there.
+fn alone(package: &Package, requests: Requests) -> Vec<Vec<String>> {
+    let shim = Shim::http(package);
     let mut connection = shim.connect();
     let mut ask = |client| {
         let rounds = 0..ROUNDS;
@@ -125,7 +125,7 @@ fn alone(requests: Requests) -> Vec<Vec<String>> {
 
 #[track_caller]
 fn check_shared(package: &Package, requests: Requests) {
-    let (model, alone) = (requests.model, alone(requests));
+    let (model, alone) = (requests.model, alone(package, requests));
     for (mut shim, path) in starts(package) {
         let mut most = 0;
         ask(&mut shim, path, requests, &alone, |shim| {
@@ -147,6 +147,7 @@ fn requests_of_one_moment_share_runs_and_get_the_bits_that_they_get_alone() {
     let all = [
         Requests::of("two_inputs", |n| json!({"a": [[n.sin(), n]], "b": [n]})),
         Requests::of("identity_float32", |n| json!({"x": [n.sin(), n.cos()]})),
+        linear(),
     ];
     for requests in all {
         check_shared(&package(requests.model), requests);
@@ -174,7 +175,7 @@ fn where_rounding_may_differ_more_models_share_runs() {
 /// Requests that share no run, with `batching:` or without.
 #[track_caller]
 fn check_never(package: &Package, requests: Requests) {
-    let (model, alone) = (requests.model, alone(requests));
+    let (model, alone) = (requests.model, alone(package, requests));
     for (mut shim, path) in starts(package) {
         ask(&mut shim, path, requests, &alone, |_| ());
         let log = shim.stopped();
@@ -194,27 +195,10 @@ fn nothing_is_shared_unless_the_configuration_says_so() {
     check_never(&Package::of(requests.model), requests);
 }
 
-/// The sums of linear models have another order where there are more rows.
+/// The sums of linear models have another order where there is more than one row.
 fn linear() -> Requests {
     let make = |n: f64| json!({"features": [n.sin() * 9.0, n.cos()]});
     Requests::of("classifier_int", make)
-}
-
-#[test]
-fn bits_that_would_differ_in_company_are_those_of_single_runs_and_the_log_tells() {
-    const HINT: &str = "`batching: { exact: false }` in the manifest lets them";
-    let requests = linear();
-    let alone = alone(requests);
-    for (mut shim, path) in starts(&package(requests.model)) {
-        // It depends on ONNX Runtime's code for this processor whether they differ.
-        ask(&mut shim, path, requests, &alone, |shim| {
-            let line = shim.wait_for("share");
-            let message = line["message"].as_str().expect("is text");
-            let is_told = line["level"] == "warn" && message.ends_with(HINT);
-            assert!(is_told || message == SHARED, "{line}");
-        });
-        shim.stopped();
-    }
 }
 
 #[test]

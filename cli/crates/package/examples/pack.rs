@@ -48,6 +48,7 @@ impl Provider for Plain {
             max_response: 0,
             shares_library: false,
             tells_browsers: false,
+            record_batches: false,
         }
     }
 }

@@ -43,6 +43,7 @@ pub(crate) fn compile(
             wait_us: batching.wait_us,
             exact: batching.exact,
         }),
+        record_batches: spec.record_batches,
         steady: !loops(model),
         fetched: BTreeMap::new(),
     }

@@ -8,8 +8,9 @@ use super::*;
 use crate::codec::failure::Code;
 use crate::engine::echo::input;
 use crate::engine::{Dim, Engine, EngineError, Signature};
-use crate::handler::stacking::{ENOUGH, LARGEST};
+use crate::handler::stacking::ENOUGH;
 use crate::handler::tests::config;
+use crate::handler::together::LARGEST;
 use crate::tensor::{Data, ElementType, Tensor, Value};
 
 /// What a model makes of its only input: the values, and how many there are in a row.
@@ -48,6 +49,15 @@ fn in_another_order(values: &[f32], width: usize) -> Vec<f32> {
 fn rounded(values: &[f32], width: usize) -> Vec<f32> {
     let answer = row_by_row(values, width).into_iter();
     if values.len() == width {
+        return answer.collect();
+    }
+    answer.map(f32::next_up).collect()
+}
+
+/// Rounds in another way only where there are many rows, as sums over trees do.
+fn rounded_late(values: &[f32], width: usize) -> Vec<f32> {
+    let answer = row_by_row(values, width).into_iter();
+    if values.len() <= 50 * width {
         return answer.collect();
     }
     answer.map(f32::next_up).collect()
@@ -195,19 +205,124 @@ fn a_model_whose_rows_depend_on_each_other_is_run_one_by_one() {
     }
 }
 
-#[test]
-fn digits_that_rounding_changes_count_unless_the_configuration_says_otherwise() {
-    let (strict, count) = handler(rounded);
-    assert_eq!(runs(&strict, rounded, &count, &good(40)), 1 + 40);
-    assert_eq!(runs(&strict, rounded, &count, &good(40)), 40);
+/// Of a function that gets several records at once, so that digits have to be those of company.
+fn careful(formula: Formula) -> (Handler, Arc<AtomicUsize>) {
+    let config = ShimConfig {
+        record_batches: true,
+        ..config()
+    };
+    handler_of(formula, config)
+}
 
-    let inexact = Batching {
+/// What each gets in company: with another row, on a handler that has seen nothing.
+fn in_company(formula: Formula, requests: &[String]) -> Vec<Answer> {
+    let answer = |request: &String| {
+        let (handler, _) = handler(formula);
+        let body = request.replace('[', "[[").replace(']', "], [1, 2]]");
+        let answer = handler.handle(body.as_bytes(), &mut Timings::default())?;
+        let answer: serde_json::Value = serde_json::from_slice(&answer).expect("is JSON");
+        let row = serde_json::json!({"prediction": answer["prediction"][0]});
+        Ok(row.to_string().into_bytes())
+    };
+    requests.iter().map(answer).collect()
+}
+
+/// One request after the other, and the runs that this takes.
+fn one_by_one(handler: &Handler, count: &AtomicUsize, requests: &[String]) -> (Vec<Answer>, usize) {
+    let before = count.load(Ordering::Relaxed);
+    let answers = requests.iter().map(|request| {
+        let answer = handler.handle(request.as_bytes(), &mut Timings::default());
+        answer.map(|answer| {
+            let answer: serde_json::Value = serde_json::from_slice(&answer).expect("is JSON");
+            answer.to_string().into_bytes()
+        })
+    });
+    let answers = answers.collect();
+    (answers, count.load(Ordering::Relaxed) - before)
+}
+
+#[test]
+fn digits_that_rounding_changes_keep_requests_apart_where_no_company_was_announced() {
+    let (handler, count) = handler(rounded);
+    assert_eq!(runs(&handler, rounded, &count, &good(40)), 1 + 40);
+    assert_eq!(runs(&handler, rounded, &count, &good(40)), 40);
+}
+
+#[test]
+fn a_request_alone_gets_the_digits_of_company() {
+    let (handler, count) = careful(rounded);
+    let expected = in_company(rounded, &good(40));
+    assert_ne!(expected, single(rounded, &good(40)));
+    // The first is run once and twice, and the others as two.
+    assert_eq!(
+        one_by_one(&handler, &count, &good(40)),
+        (expected.clone(), 1 + 40)
+    );
+    let runs = |requests: &[String]| {
+        let before = count.load(Ordering::Relaxed);
+        assert_eq!(many(&handler, requests), expected[..requests.len()]);
+        count.load(Ordering::Relaxed) - before
+    };
+    assert_eq!(runs(&good(40)), 1 + 40);
+    assert_eq!(runs(&good(40)), 1);
+    assert_eq!(runs(&good(1)), 1);
+}
+
+#[test]
+fn a_request_alone_is_run_as_it_is_where_company_changes_no_digit() {
+    let (handler, count) = careful(row_by_row);
+    let requests = good(ENOUGH + 5);
+    let expected = single(row_by_row, &requests);
+    // The same one says nothing new.
+    let same = [requests[0].clone(), requests[0].clone()];
+    let (answers, runs) = one_by_one(&handler, &count, &same);
+    assert_eq!(
+        (&answers[..], runs),
+        (&[expected[0].clone(), expected[0].clone()][..], 2 + 1)
+    );
+    assert_eq!(
+        one_by_one(&handler, &count, &requests[1..]),
+        (expected[1..].to_vec(), 2 * (ENOUGH - 1) + 5)
+    );
+    assert_eq!(
+        one_by_one(&handler, &count, &requests),
+        (expected, requests.len())
+    );
+}
+
+#[test]
+fn a_model_whose_rows_depend_on_each_other_gets_no_row_twice() {
+    for formula in [with_memory as Formula, as_a_whole] {
+        let (handler, count) = careful(formula);
+        let expected = single(formula, &good(40));
+        // The first one is run once and twice, and then it is known.
+        assert_eq!(one_by_one(&handler, &count, &good(40)), (expected, 1 + 40));
+        assert_eq!(runs(&handler, formula, &count, &good(40)), 40);
+    }
+}
+
+#[test]
+fn more_company_than_changes_no_digit_is_parted() {
+    let (handler, count) = careful(rounded_late);
+    let expected = single(rounded_late, &good(100));
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        let before = count.load(Ordering::Relaxed);
+        assert_eq!(many(&handler, &good(100)), expected);
+        runs.push(count.load(Ordering::Relaxed) - before);
+    }
+    // All, two dozen of them twice; two halves, and each of them alone; the halves.
+    assert_eq!(runs, [1 + ENOUGH + 100, 1 + 50 + 1, 2, 2]);
+}
+
+#[test]
+fn digits_that_rounding_changes_do_not_count_if_the_configuration_says_so() {
+    let batching = Some(Batching {
         max: 32,
         wait_us: 0,
         exact: false,
-    };
+    });
     let with = |formula| {
-        let batching = Some(inexact);
         handler_of(
             formula,
             ShimConfig {
@@ -279,6 +394,27 @@ proptest! {
                 // Compared at first, then trusted.
                 for _ in 0..3 {
                     prop_assert_eq!(&many(&handler, requests), &expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_request_gets_the_answer_that_the_first_one_gets(batches in proptest::collection::vec(requests(), 1..4)) {
+        for formula in [row_by_row as Formula, in_another_order, rounded, rounded_late] {
+            let (handler, _) = careful(formula);
+            for requests in &batches {
+                let first = |request: &String| {
+                    let (handler, _) = careful(formula);
+                    handler.handle(request.as_bytes(), &mut Timings::default())
+                };
+                let expected: Vec<_> = requests.iter().map(first).collect();
+                for _ in 0..3 {
+                    prop_assert_eq!(&many(&handler, requests), &expected);
+                    for (request, expected) in requests.iter().zip(&expected) {
+                        let found = handler.handle(request.as_bytes(), &mut Timings::default());
+                        prop_assert_eq!(&found, expected);
+                    }
                 }
             }
         }

@@ -11,6 +11,7 @@ use super::*;
 use crate::codec::failure::Failure;
 use crate::engine::echo::input;
 use crate::engine::{Dim, EngineError, Signature};
+use crate::handler::tests::config;
 use crate::tensor::{Data, ElementType, Value};
 
 /// A model that doubles every value, and for which a row may count for the next one.
@@ -73,7 +74,7 @@ fn row(values: &[f32]) -> Vec<Tensor> {
 
 /// It is known of runs of up to 8 rows that company changes nothing.
 fn proven() -> Stacking {
-    let stacking = Stacking::new(None);
+    let stacking = Stacking::new(&config());
     for (rows, width) in (1..9).flat_map(|rows| [(rows, 1), (rows, 2)]) {
         stacking.agree(vec![vec![rows, width]], 1000);
     }
@@ -124,7 +125,7 @@ proptest! {
                 requests.map(|row| row.into_iter().map(f32::from).collect()).collect()
             })
             .collect();
-        check(&Model::new(remembers), &Stacking::new(None), most, &clients);
+        check(&Model::new(remembers), &Stacking::new(&config()), most, &clients);
         check(&Model::new(false), &proven(), most, &clients);
     }
 }
@@ -154,7 +155,7 @@ fn check_runs(stacking: &Stacking, expected: usize) {
 fn clients_of_one_moment_share_a_run() {
     check_runs(&proven(), 2);
     // Each run is compared with four single ones.
-    check_runs(&Stacking::new(None), 2 + 8);
+    check_runs(&Stacking::new(&config()), 2 + 8);
 }
 
 #[test]

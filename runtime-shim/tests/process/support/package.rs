@@ -73,6 +73,7 @@ impl Package {
             schedules: BTreeMap::new(),
             graph: None,
             batching: None,
+            record_batches: false,
             steady: true,
             fetched: BTreeMap::new(),
         };

@@ -140,6 +140,12 @@ impl Shim {
         }
     }
 
+    /// Whether the log as far as it was read has a line with this text.
+    pub(crate) fn has_said(&self, message: &str) -> bool {
+        let mut messages = self.log.iter().map(|line| line["message"].as_str());
+        messages.any(|found| found.is_some_and(|found| found.contains(message)))
+    }
+
     /// Of its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

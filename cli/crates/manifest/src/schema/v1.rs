@@ -246,7 +246,7 @@ pub(crate) struct Batching {
     pub(crate) max: Option<u32>,
     /// The longest that a request waits for others; 2ms if it is not given. Example: `wait: 2ms`
     pub(crate) wait: Option<Quantity>,
-    /// Whether an answer must have the same bits in company as alone, which is so if it is not given. With `false` company may change its last digits; many models share no run otherwise. Example: `exact: false`
+    /// Whether an answer must have the same bits in company as alone, which is so if it is not given. Some models then run a request that is alone as two. With `false` company may change last digits. Example: `exact: false`
     pub(crate) exact: Option<bool>,
 }
 

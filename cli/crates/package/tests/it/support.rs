@@ -52,6 +52,7 @@ impl Provider for Cloud {
             max_request: 6 << 20,
             max_response: 5 << 20,
             tells_browsers: true,
+            record_batches: false,
             shares_library: self.shares_library,
         }
     }

@@ -200,6 +200,7 @@ pub(in crate::bench) fn config() -> ShimConfig {
         schedules: BTreeMap::default(),
         graph: None,
         batching: None,
+        record_batches: false,
         steady: true,
         fetched: BTreeMap::new(),
     }
