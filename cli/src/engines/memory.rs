@@ -15,7 +15,7 @@ use crate::pipeline::Packer;
 use crate::shim::ShimPlace;
 
 /// Changes with the requests, the tolerance and the form of what is kept.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Where the verdict on one model is kept.
 pub(super) struct Memory {

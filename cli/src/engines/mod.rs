@@ -1,22 +1,24 @@
 //! Which engine runs a model, for manifests that want tract or leave it open.
 //!
-//! What is chosen depends on the model, the manifest and this mlfn, and on nothing that is measured:
-//! a package has the same bytes on any machine and any day. Times are told, and do not decide.
+//! `auto` chooses by rules, then by the answers of both, then by how long both take, where that is
+//! clear: twice as long is not enough if nobody notices, nor 1 ms if it is a tenth. So a package has
+//! the same bytes on any machine and any day, but for models near those borders, if there are any.
 //!
 //! - `requests`: what both engines are asked
 //! - `trial`: the packages of both, started and asked side by side
+//! - `times`: what follows from how long they take
 //! - `memory`: what came of trials before
 
 mod memory;
 mod requests;
+mod times;
 mod trial;
-
-use std::time::Duration;
 
 use mlfn_core::{Function, ModelEngine};
 use mlfn_model::Model;
 use serde::{Deserialize, Serialize};
 
+use self::times::Times;
 use crate::errors::CommandError;
 use crate::pipeline::{Packer, Place};
 use crate::shim::{self, ShimKind, ShimPlace};
@@ -25,8 +27,9 @@ use crate::shim::{self, ShimKind, ShimPlace};
 /// one thread and copies weights, so that larger models start and answer no sooner with it.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Operators whose work does not follow from the number of weights. ONNX Runtime does it faster,
-/// request by request, than tract makes up for once by starting sooner.
+/// Operators whose work does not follow from the number of weights, so that requests that are made up
+/// do not tell how long those of users take. ONNX Runtime does it faster, request by request, than
+/// tract makes up for once by starting sooner.
 const HEAVY: [&str; 8] = [
     "Conv",
     "ConvTranspose",
@@ -80,17 +83,17 @@ impl std::fmt::Display for Choice {
 }
 
 /// What came of trying a model with both engines.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Verdict {
     /// tract answers as ONNX Runtime does.
     Same {
         /// How many answers were compared.
         compared: usize,
-        /// How long it takes from the start of the process to the first answer, in seconds.
-        tract: f64,
-        /// The same of ONNX Runtime.
-        onnxruntime: f64,
+        /// How long it takes.
+        tract: Times,
+        /// How long ONNX Runtime takes.
+        onnxruntime: Times,
     },
     /// It does not, and why.
     Different(String),
@@ -111,18 +114,25 @@ pub(crate) fn choose(packer: &Packer<'_>, function: &Function) -> anyhow::Result
     {
         return Ok(Some(Choice::onnxruntime(reason)));
     }
-    match verdict(packer, function, &model)? {
+    let verdict = verdict(packer, function, &model)?;
+    decide(function, verdict).map(Some)
+}
+
+fn decide(function: &Function, verdict: Verdict) -> anyhow::Result<Choice> {
+    let is_open = function.engine == ModelEngine::Auto;
+    match verdict {
         Verdict::Same {
             compared,
             tract,
             onnxruntime,
-        } => Ok(Some(Choice {
-            engine: ModelEngine::Tract,
-            reason: format!("{}; {}", same(compared), first(tract, onnxruntime)),
-        })),
-        Verdict::Different(reason) if function.engine == ModelEngine::Auto => {
-            Ok(Some(Choice::onnxruntime(reason)))
-        }
+        } => Ok(match times::objection(tract, onnxruntime) {
+            Some(reason) if is_open => Choice::onnxruntime(reason),
+            _ => Choice {
+                engine: ModelEngine::Tract,
+                reason: format!("{}; {}", same(compared), times::told(tract, onnxruntime)),
+            },
+        }),
+        Verdict::Different(reason) if is_open => Ok(Choice::onnxruntime(reason)),
         Verdict::Different(reason) => {
             let name = &function.name;
             let message = format!("`{name}` cannot run with `engine: tract`: {reason}");
@@ -181,46 +191,84 @@ fn same(compared: usize) -> String {
     format!("{answers} ONNX Runtime's, to {absolute:e} plus {relative:e} of a number")
 }
 
-/// E.g. `the first one comes 9.1x as fast: after 2.1 ms instead of 19.2 ms here`.
-fn first(tract: f64, onnxruntime: f64) -> String {
-    let shown = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
-    let [ours, theirs] = [tract, onnxruntime].map(shown);
-    if tract <= 0.0 || onnxruntime <= tract {
-        return format!("the first one comes after {ours}, ONNX Runtime's after {theirs} here");
-    }
-    let factor = onnxruntime / tract;
-    format!("the first one comes {factor:.1}x as fast: after {ours} instead of {theirs} here")
-}
-
-/// Seconds, for what is kept.
-fn seconds(duration: Duration) -> f64 {
-    // To the microsecond.
-    (duration.as_secs_f64() * 1e6).round() / 1e6
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    fn function(engine: ModelEngine) -> Function {
+        let mut function = mlfn_testkit::function("classifier");
+        function.engine = engine;
+        function
+    }
+
+    /// With tract taking so many milliseconds a request.
+    fn same_after(request: u64) -> Verdict {
+        let times = |start, request| Times {
+            start: Duration::from_millis(start),
+            request: Duration::from_millis(request),
+        };
+        Verdict::Same {
+            compared: 17,
+            tract: times(2, request),
+            onnxruntime: times(19, 1),
+        }
+    }
 
     #[test]
     fn a_choice_says_why() {
         let table = [
             (
-                (0.002, 0.019),
-                "the first one comes 9.5x as fast: after 2.0 ms instead of 19.0 ms here",
+                ModelEngine::Auto,
+                same_after(1),
+                "tract: 17 answers are ONNX Runtime's, to 1e-5 plus 1e-4 of a number; the first one \
+                 comes 9.5x as fast, after 2.0 ms instead of 19.0 ms, and each later one after 1.0 ms \
+                 instead of 1.0 ms here",
             ),
             (
-                (0.02, 0.01),
-                "the first one comes after 20.0 ms, ONNX Runtime's after 10.0 ms here",
+                ModelEngine::Auto,
+                same_after(45),
+                "onnxruntime: tract answers the same, but takes 45.0 ms for a request where ONNX \
+                 Runtime takes 1.0 ms here",
+            ),
+            (
+                ModelEngine::Tract,
+                same_after(45),
+                "tract: 17 answers are ONNX Runtime's, to 1e-5 plus 1e-4 of a number; the first one \
+                 comes 9.5x as fast, after 2.0 ms instead of 19.0 ms, and each later one after 45.0 ms \
+                 instead of 1.0 ms here",
+            ),
+            (
+                ModelEngine::Auto,
+                Verdict::Different("tract cannot run the operator SVMClassifier".to_owned()),
+                "onnxruntime: tract cannot run the operator SVMClassifier",
             ),
         ];
-        for ((tract, onnxruntime), expected) in table {
-            assert_eq!(first(tract, onnxruntime), expected);
+        for (engine, verdict, expected) in table {
+            let choice = decide(&function(engine), verdict).expect("is a choice");
+            assert_eq!(choice.to_string(), expected);
         }
-        let expected = "17 answers are ONNX Runtime's, to 1e-5 plus 1e-4 of a number";
-        assert_eq!(same(17), expected);
-        let choice = Choice::onnxruntime("tract cannot run the operator SVMClassifier");
-        let expected = "onnxruntime: tract cannot run the operator SVMClassifier";
-        assert_eq!(choice.to_string(), expected);
+        assert!(same(1).starts_with("1 answer is ONNX Runtime's"));
+    }
+
+    #[test]
+    fn what_answers_otherwise_is_refused_if_it_was_wanted() {
+        let verdict = Verdict::Different("tract panicked".to_owned());
+        let refused = decide(&function(ModelEngine::Tract), verdict).expect_err("is refused");
+        let expected = "`classifier` cannot run with `engine: tract`: tract panicked";
+        assert_eq!(refused.to_string(), expected);
+    }
+
+    #[test]
+    fn a_verdict_is_kept_as_it_is_and_one_of_another_form_is_none() {
+        for verdict in [same_after(45), Verdict::Different("a reason".to_owned())] {
+            let text = serde_json::to_string(&verdict).expect("is JSON");
+            let read: Verdict = serde_json::from_str(&text).expect("is one");
+            assert_eq!(read, verdict);
+        }
+        // Before requests were timed.
+        let old = r#"{"same":{"compared":17,"tract":0.002,"onnxruntime":0.019}}"#;
+        assert!(serde_json::from_str::<Verdict>(old).is_err());
     }
 }

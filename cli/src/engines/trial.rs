@@ -1,7 +1,6 @@
 //! The packages of both engines, started as their cloud starts them, and asked the same.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -11,7 +10,8 @@ use mlfn_model::Model;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use super::{Verdict, requests, seconds};
+use super::times::Times;
+use super::{Verdict, requests, times};
 use crate::pipeline::{Packer, unpack};
 use crate::shim::ShimKind;
 
@@ -22,128 +22,209 @@ pub(super) const ABSOLUTE: f64 = 1e-5;
 /// See [`ABSOLUTE`].
 pub(super) const RELATIVE: f64 = 1e-4;
 
-/// How many starts are timed.
-const STARTS: usize = 3;
+/// How often both are started to be timed. One start in three is seldom slow by chance on both sides.
+const ROUNDS: usize = 3;
+
+/// And how often if time speaks against tract, which a busy machine must not bring about: the
+/// quickest of more rounds can only come nearer to what is true.
+const MOST_ROUNDS: usize = 8;
+
+/// How many requests are timed after each start, at most.
+const REQUESTS: usize = 10;
+
+/// No further request is timed when those after a start have taken so long.
+const REQUESTS_LIMIT: Duration = Duration::from_millis(150);
 
 /// What a shim says of a model that it cannot run.
 const CANNOT_LOAD: &str = "cannot load the model: ";
 
-/// How an engine did.
-struct Answers {
-    /// By the order of the requests; none for those that it refused.
-    all: Vec<Option<Json>>,
-    /// From the start of the process to the first answer: the median.
-    start: Duration,
+/// Why a trial ends before the engines are timed.
+enum Ended {
+    /// tract is not for the model, and why.
+    Different(String),
+    /// It could not be held.
+    Failed(anyhow::Error),
 }
 
-/// Packs a function with both engines, and asks both.
+impl From<anyhow::Error> for Ended {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Packs a function with both engines, asks both, and times both.
 pub(super) fn run(
     packer: &Packer<'_>,
     function: &Function,
     model: &Model,
 ) -> anyhow::Result<Verdict> {
-    let requests = requests::requests(function, model);
-    let tract = match ask(packer, function, ShimKind::Tract, &requests)? {
-        Ok(answers) => answers,
-        Err(reason) => return Ok(Verdict::Different(reason)),
-    };
-    let onnxruntime = match ask(packer, function, ShimKind::OnnxRuntime, &requests)? {
-        Ok(answers) => answers,
-        Err(reason) => {
-            let reason = format!("ONNX Runtime does not run the model either: {reason}");
-            return Ok(Verdict::Different(reason));
-        }
-    };
-    Ok(match difference(&tract.all, &onnxruntime.all) {
-        Some(reason) => Verdict::Different(reason),
-        None => Verdict::Same {
-            compared: onnxruntime.all.iter().flatten().count(),
-            tract: seconds(tract.start),
-            onnxruntime: seconds(onnxruntime.start),
-        },
+    let mut requests = requests::requests(function, model);
+    if requests.is_empty() {
+        // Who cannot load the model says so if asked anything.
+        requests.push(b"{}".to_vec());
+    }
+    match compare(packer, function, &requests) {
+        Ok(verdict) => Ok(verdict),
+        Err(Ended::Different(reason)) => Ok(Verdict::Different(reason)),
+        Err(Ended::Failed(error)) => Err(error),
+    }
+}
+
+fn compare(
+    packer: &Packer<'_>,
+    function: &Function,
+    requests: &[Vec<u8>],
+) -> Result<Verdict, Ended> {
+    let tract = Candidate::pack(packer, function, ShimKind::Tract)?;
+    let ours = tract.answers(requests)?;
+    let onnxruntime = Candidate::pack(packer, function, ShimKind::OnnxRuntime)?;
+    let theirs = onnxruntime.answers(requests).map_err(|ended| match ended {
+        Ended::Different(reason) => Ended::Different(format!(
+            "ONNX Runtime does not run the model either: {reason}"
+        )),
+        failed @ Ended::Failed(_) => failed,
+    })?;
+    if let Some(reason) = difference(&ours, &theirs) {
+        return Err(Ended::Different(reason));
+    }
+    let mut pairs = requests.iter().zip(&theirs);
+    let answered = pairs.find_map(|(request, answer)| answer.as_ref().map(|_| request));
+    let answered = answered.context("no request was answered")?;
+    let [ours, others] = time([&tract, &onnxruntime], answered)?;
+    Ok(Verdict::Same {
+        compared: theirs.iter().flatten().count(),
+        tract: ours,
+        onnxruntime: others,
     })
 }
 
-/// What an engine answers, or why it does not.
-fn ask(
-    packer: &Packer<'_>,
-    function: &Function,
-    kind: ShimKind,
-    requests: &[Vec<u8>],
-) -> anyhow::Result<Result<Answers, String>> {
-    let output = TempDir::new().context("there is no room to try an engine")?;
-    let packer = Packer {
-        output: output.path().to_owned(),
-        ..packer.clone()
-    };
-    let Some(built) = packer.pack_with(function, kind)? else {
-        // What is wrong is shown when it is packed for its cloud.
-        return Ok(Err("the manifest does not agree with the model".to_owned()));
-    };
-    let root = unpack(&built)?;
-    let asked = std::thread::scope(|scope| {
-        // This thread may be one that waits for others in a runtime of its own.
-        let asking = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            anyhow::Ok(runtime.block_on(answers(&packer, function, root.path(), requests)))
-        });
-        asking.join()
-    });
-    asked.unwrap_or_else(|_| Err(anyhow::anyhow!("trying an engine panicked")))
-}
-
-async fn answers(
-    packer: &Packer<'_>,
-    function: &Function,
-    root: &Path,
-    requests: &[Vec<u8>],
-) -> Result<Answers, String> {
-    let service = &packer.checked.service;
-    let environment = BTreeMap::new();
-    let start = Start {
-        platform: service.provider,
-        root,
-        service: &service.name,
-        stage: &service.stage,
-        function: &function.name,
-        region: service.region.as_deref(),
-        memory: function.memory,
-        timeout: function.timeout,
-        environment: &environment,
-    };
-    let first = requests.first().map_or(&b"{}"[..], Vec::as_slice);
-    let mut starts = Vec::new();
-    let mut all = Vec::new();
-    for number in 1..=STARTS {
-        let begin = Instant::now();
-        let local = LocalFunction::start(&start).await.map_err(|e| why(&e))?;
-        let answer = ask_one(&local, first).await?;
-        starts.push(begin.elapsed());
-        if number == STARTS {
-            all.push(answer);
-            for request in requests.iter().skip(1) {
-                all.push(ask_one(&local, request).await?);
-            }
+/// The quickest of both, tract's first. They are started by turns, so that what else the machine does
+/// at a moment slows both.
+fn time(candidates: [&Candidate<'_>; 2], request: &[u8]) -> Result<[Times; 2], Ended> {
+    let [tract, onnxruntime] = candidates;
+    let mut quickest = [tract.time(request)?, onnxruntime.time(request)?];
+    for round in 1..MOST_ROUNDS {
+        let [ours, theirs] = quickest;
+        if round >= ROUNDS && times::objection(ours, theirs).is_none() {
+            break;
         }
-        local.stop().await;
+        quickest = [
+            ours.quickest(tract.time(request)?),
+            theirs.quickest(onnxruntime.time(request)?),
+        ];
     }
-    starts.sort_unstable();
-    let start = starts.get(STARTS / 2).copied().unwrap_or_default();
-    Ok(Answers { all, start })
+    Ok(quickest)
 }
 
-/// The answer; none if the request was refused.
-async fn ask_one(local: &LocalFunction, request: &[u8]) -> Result<Option<Json>, String> {
+/// A package of the function with one of the engines.
+struct Candidate<'a> {
+    packer: &'a Packer<'a>,
+    function: &'a Function,
+    root: TempDir,
+}
+
+impl<'a> Candidate<'a> {
+    fn pack(packer: &'a Packer<'a>, function: &'a Function, kind: ShimKind) -> Result<Self, Ended> {
+        let output = TempDir::new().context("there is no room to try an engine")?;
+        let into_output = Packer {
+            output: output.path().to_owned(),
+            ..packer.clone()
+        };
+        let Some(built) = into_output.pack_with(function, kind)? else {
+            // What is wrong is shown when it is packed for its cloud.
+            let reason = "the manifest does not agree with the model".to_owned();
+            return Err(Ended::Different(reason));
+        };
+        Ok(Self {
+            packer,
+            function,
+            root: unpack(&built)?,
+        })
+    }
+
+    /// By the order of the requests; none for those that it refuses.
+    fn answers(&self, requests: &[Vec<u8>]) -> Result<Vec<Option<Json>>, Ended> {
+        self.run(async |local| {
+            let mut all = Vec::new();
+            for request in requests {
+                all.push(ask(&local, request).await?.0);
+            }
+            local.stop().await;
+            Ok(all)
+        })
+    }
+
+    /// Of a start, and of requests after it.
+    fn time(&self, request: &[u8]) -> Result<Times, Ended> {
+        let begin = Instant::now();
+        self.run(async |local| {
+            ask(&local, request).await?;
+            let start = begin.elapsed();
+            let begin = Instant::now();
+            let (_, mut quickest) = ask(&local, request).await?;
+            for _ in 1..REQUESTS {
+                if begin.elapsed() > REQUESTS_LIMIT {
+                    break;
+                }
+                quickest = quickest.min(ask(&local, request).await?.1);
+            }
+            local.stop().await;
+            Ok(Times {
+                start,
+                request: quickest,
+            })
+        })
+    }
+
+    /// Starts it, and does that with it.
+    fn run<T: Send>(
+        &self,
+        work: impl AsyncFnOnce(LocalFunction) -> Result<T, String> + Send,
+    ) -> Result<T, Ended> {
+        let done = std::thread::scope(|scope| {
+            // This thread may be one that waits for others in a runtime of its own.
+            let working = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()?;
+                anyhow::Ok(runtime.block_on(async { work(self.start().await?).await }))
+            });
+            working.join()
+        });
+        let done = done.unwrap_or_else(|_| Err(anyhow::anyhow!("trying an engine panicked")));
+        done?.map_err(Ended::Different)
+    }
+
+    async fn start(&self) -> Result<LocalFunction, String> {
+        let service = &self.packer.checked.service;
+        let environment = BTreeMap::new();
+        let start = Start {
+            platform: service.provider,
+            root: self.root.path(),
+            service: &service.name,
+            stage: &service.stage,
+            function: &self.function.name,
+            region: service.region.as_deref(),
+            memory: self.function.memory,
+            timeout: self.function.timeout,
+            environment: &environment,
+        };
+        let started = LocalFunction::start(&start);
+        started.await.map_err(|error| why(&error))
+    }
+}
+
+/// The answer, none if the request was refused, and how long it took.
+async fn ask(local: &LocalFunction, request: &[u8]) -> Result<(Option<Json>, Duration), String> {
     let invocation = local.invoke(request).await.map_err(|e| why(&e))?;
     if let Some(reason) = refusal(&invocation.logs) {
         return Err(reason);
     }
-    match invocation.outcome {
-        Outcome::Success => Ok(serde_json::from_slice(&invocation.body).ok()),
-        Outcome::FunctionError(_) => Ok(None),
-    }
+    let answer = match invocation.outcome {
+        Outcome::Success => serde_json::from_slice(&invocation.body).ok(),
+        Outcome::FunctionError(_) => None,
+    };
+    Ok((answer, invocation.duration))
 }
 
 fn why(error: &EmulatorError) -> String {
