@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use async_trait::async_trait;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::operation::update_function_configuration::builders::UpdateFunctionConfigurationFluentBuilder;
-use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{
     Architecture, Environment, EphemeralStorage, FunctionCode, FunctionConfiguration,
     LastUpdateStatus, LoggingConfig, Runtime, State,
@@ -18,6 +17,7 @@ use mlfn_core::{
 use serde_json::{Value as Json, json};
 
 use super::Kind;
+use super::archive::{Attachment, Place};
 use super::context::{Context, Tags, accepted, entries, tags_field, unwanted_tags};
 use crate::client::{LONG_CALL, within};
 use crate::errors::{found, gone, incomplete};
@@ -63,9 +63,10 @@ impl Kind for Function {
     async fn create(&self, context: &Context, call: &Call<'_>) -> Result<Observed, ProviderError> {
         let (name, inputs) = (call.remote_name, call.inputs);
         let create = context.clients.lambda().create_function();
+        let archive = Attachment::new(call, PACKAGE, Place::CODE).await?;
         let made = create
             .function_name(name)
-            .code(code(call).await?)
+            .set_code(code_in_bucket(call.inputs))
             .architectures(Architecture::from(text(inputs, "architecture").as_str()))
             .set_ephemeral_storage(storage(inputs)?)
             .set_environment(environment(inputs))
@@ -79,6 +80,7 @@ impl Kind for Function {
             .set_tags(Some(context.tags(inputs).into_iter().collect()))
             .customize()
             .config_override(patient())
+            .interceptor(archive)
             .send()
             .await
             .map_err(context.failed("lambda:CreateFunction", name))?;
@@ -384,32 +386,15 @@ fn variables(configuration: &FunctionConfiguration) -> Json {
     json!(variables)
 }
 
-/// Where the package is: in S3, or in the request itself.
-async fn code(call: &Call<'_>) -> Result<FunctionCode, ProviderError> {
-    let (bucket, key) = in_bucket(call.inputs);
-    let builder = FunctionCode::builder()
-        .set_s3_bucket(bucket)
-        .set_s3_key(key);
-    Ok(builder.set_zip_file(zip(call, PACKAGE).await?).build())
+/// Where the package is, if it is not in the request.
+fn code_in_bucket(inputs: &Inputs) -> Option<FunctionCode> {
+    let (bucket, key) = in_bucket(inputs);
+    let code = FunctionCode::builder().set_s3_key(key);
+    Some(code.s3_bucket(bucket?).build())
 }
 
 fn in_bucket(inputs: &Inputs) -> (Option<String>, Option<String>) {
     (inputs.text("code_bucket"), inputs.text("code_key"))
-}
-
-/// The bytes of a field that is an archive, if they are for the request.
-pub(super) async fn zip(call: &Call<'_>, field: &str) -> Result<Option<Blob>, ProviderError> {
-    let Some(file) = call.inputs.file(field) else {
-        return Ok(None);
-    };
-    let path = call.root.join(&file.path);
-    let bytes = tokio::task::spawn_blocking(move || fs_err::read(path)).await;
-    let bytes = bytes.map_err(std::io::Error::other).and_then(|read| read);
-    let bytes = bytes.map_err(|error| {
-        let why = "the package cannot be read".to_owned();
-        ProviderError::new(Failure::Other { why }).caused_by(error)
-    })?;
-    Ok(Some(Blob::new(bytes)))
 }
 
 /// That the archive is there.
@@ -421,6 +406,7 @@ pub(super) fn sent(call: &Call<'_>, field: &str) {
 
 async fn update_code(context: &Context, call: &Call<'_>) -> Result<Option<String>, ProviderError> {
     let (bucket, key) = in_bucket(call.inputs);
+    let archive = Attachment::new(call, PACKAGE, Place::TOP).await?;
     let update = context.clients.lambda().update_function_code();
     let answer = update
         .function_name(call.remote_name)
@@ -429,9 +415,9 @@ async fn update_code(context: &Context, call: &Call<'_>) -> Result<Option<String
         ))
         .set_s3_bucket(bucket)
         .set_s3_key(key)
-        .set_zip_file(zip(call, PACKAGE).await?)
         .customize()
         .config_override(patient())
+        .interceptor(archive)
         .send()
         .await
         .map_err(context.failed("lambda:UpdateFunctionCode", call.remote_name))?;

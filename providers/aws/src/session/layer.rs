@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use aws_sdk_lambda::types::{Architecture, LayerVersionContentInput};
 use mlfn_core::{
-    Access, Address, Call, Failure, Observed, Ownership, ProviderError, Recorded, file_mark,
+    Access, Address, Call, Failure, Inputs, Observed, Ownership, ProviderError, Recorded, file_mark,
 };
 use serde_json::{Value as Json, json};
 
 use super::Kind;
+use super::archive::{Attachment, Place};
 use super::context::{Context, accepted, entries};
-use super::function::{patient, sent, split, zip};
+use super::function::{patient, sent, split};
 use crate::errors::{found, gone};
 
 /// The field that is the archive.
@@ -56,19 +57,17 @@ impl Kind for Layer {
             return Err(failure.into());
         }
         let (name, _) = split(call.remote_name, '@');
-        let content = LayerVersionContentInput::builder()
-            .set_s3_bucket(call.inputs.text("content_bucket"))
-            .set_s3_key(call.inputs.text("content_key"))
-            .set_zip_file(zip(call, CONTENT).await?);
+        let archive = Attachment::new(call, CONTENT, Place::CONTENT).await?;
         let architecture = call.inputs.text("architecture").unwrap_or_default();
         let publish = context.clients.lambda().publish_layer_version();
         let made = publish
             .layer_name(name)
             .description(description(context, call.remote_name))
             .compatible_architectures(Architecture::from(architecture.as_str()))
-            .content(content.build())
+            .set_content(content_in_bucket(call.inputs))
             .customize()
             .config_override(patient())
+            .interceptor(archive)
             .send()
             .await
             .map_err(context.failed("lambda:PublishLayerVersion", name))?;
@@ -104,6 +103,12 @@ impl Kind for Layer {
         let deleted = delete.layer_name(name).version_number(number).send().await;
         gone(deleted.map_err(context.failed("lambda:DeleteLayerVersion", &prior.remote_name)))
     }
+}
+
+/// Where the archive is, if it is not in the request.
+fn content_in_bucket(inputs: &Inputs) -> Option<LayerVersionContentInput> {
+    let content = LayerVersionContentInput::builder().s3_bucket(inputs.text("content_bucket")?);
+    Some(content.set_s3_key(inputs.text("content_key")).build())
 }
 
 impl There {

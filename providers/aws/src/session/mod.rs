@@ -29,6 +29,7 @@
 //! and what AWS's errors mean is in `errors`.
 
 mod alias;
+mod archive;
 mod bucket;
 mod cloudwatch;
 mod context;
