@@ -1,8 +1,8 @@
 //! Which engine runs a model, for manifests that want tract or leave it open.
 //!
 //! `auto` chooses by rules, then by the answers of both, then by how long both take, where that is
-//! clear: twice as long is not enough if nobody notices, nor 1 ms if it is a tenth. So a package has
-//! the same bytes on any machine and any day, but for models near those borders, if there are any.
+//! clear: twice as long is not enough if nobody notices, nor 2 ms if that is a tenth. So a package
+//! has the same bytes on any machine and any day, but for models near those borders, if there are any.
 //!
 //! - `requests`: what both engines are asked
 //! - `trial`: the packages of both, started and asked side by side

@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 const FACTOR: u32 = 2;
 
 /// How much longer each request may take. tract is taken because it starts some 14 ms sooner, once;
-/// whoever loses 1 ms a request has lost that again after a dozen of them. Most small models take
-/// some hundredths of that with either engine, where a factor says nothing.
-const REQUEST_MARGIN: Duration = Duration::from_millis(1);
+/// whoever loses 2 ms a request has lost that again after seven of them. Small models take a tenth of
+/// that with either engine, and half of it with a tract that is not optimised, which is what our own
+/// tests run on whatever machine: a factor alone says nothing there.
+const REQUEST_MARGIN: Duration = Duration::from_millis(2);
 
 /// How much longer the start may take: about what ONNX Runtime takes for the whole of it, so that
 /// what is lost is not less than what tract was meant to save.
@@ -107,11 +108,11 @@ mod tests {
         let table = [
             // An iris model.
             ((2_000, 150), (19_000, 180), false),
-            // Four times as long, and nobody notices.
-            ((2_000, 400), (19_000, 100), false),
+            // Nine times as long, and nobody notices.
+            ((2_000, 900), (19_000, 100), false),
             // The border of the margin, where the factor is clear.
-            ((2_000, 1_100), (19_000, 100), false),
-            ((2_000, 1_101), (19_000, 100), true),
+            ((2_000, 2_100), (19_000, 100), false),
+            ((2_000, 2_101), (19_000, 100), true),
             // The border of the factor, where the margin is clear.
             ((2_000, 20_000), (19_000, 10_000), false),
             ((2_000, 20_001), (19_000, 10_000), true),

@@ -22,7 +22,7 @@ pub(super) const ABSOLUTE: f64 = 1e-5;
 /// See [`ABSOLUTE`].
 pub(super) const RELATIVE: f64 = 1e-4;
 
-/// How often both are started to be timed. One start in three is seldom slow by chance on both sides.
+/// How often both are started to be timed: what a machine is busy with seldom lasts for all three.
 const ROUNDS: usize = 3;
 
 /// And how often if time speaks against tract, which a busy machine must not bring about: the
