@@ -34,16 +34,14 @@ pub(crate) struct Prepared {
     pub(crate) release: Release,
 }
 
-/// Checks and packs the service; none if something is wrong with the manifest, which is shown.
-fn prepare(
-    (manifest, parts): (&ManifestSettings, &PartsSettings),
+/// Packs the functions; none if one of them does not agree with its model, which is shown.
+fn pack(
+    mut checked: Checked,
+    parts: &PartsSettings,
     keep: Keep,
     report: &dyn Report,
     printer: Printer,
 ) -> anyhow::Result<Option<Prepared>> {
-    let Some(mut checked) = pipeline::check(manifest, report)? else {
-        return Ok(None);
-    };
     let cloud = local::cloud(&checked)?;
     let output = suited(&mut checked, printer);
     let packer = Packer {
@@ -138,8 +136,16 @@ impl Bench {
         environment: Environment,
         lock_timeout: Duration,
     ) -> anyhow::Result<Self> {
-        let cloud = local::cloud(&checked)?;
-        let session = connect(&*cloud, &checked).await?;
+        let session = connect(&*local::cloud(&checked)?, &checked).await?;
+        Self::new((checked, session), environment, lock_timeout).await
+    }
+
+    /// With a connection that is there.
+    pub(crate) async fn new(
+        (checked, session): (Checked, Box<dyn Session>),
+        environment: Environment,
+        lock_timeout: Duration,
+    ) -> anyhow::Result<Self> {
         let settings = Settings {
             lock: LockPolicy {
                 patience: lock_timeout,
@@ -151,7 +157,7 @@ impl Bench {
         };
         let store = state_place::store(&checked).await?;
         Ok(Self {
-            kinds: cloud.kinds(),
+            kinds: local::cloud(&checked)?.kinds(),
             store,
             host: SystemHost::new(),
             checked,
@@ -369,15 +375,48 @@ pub(crate) fn drift(keep: bool) -> DriftPolicy {
     DriftPolicy::PutRight
 }
 
-/// [`prepare`] away from the thread that waits for Ctrl-C.
+/// Checks and packs the service, away from the thread that waits for Ctrl-C; none if something is
+/// wrong with the manifest, which is shown.
 pub(crate) async fn prepared(
     (manifest, parts): (ManifestSettings, PartsSettings),
     keep: Keep,
     report: Arc<dyn Report>,
     printer: Printer,
 ) -> anyhow::Result<Option<Prepared>> {
-    let prepare = move || prepare((&manifest, &parts), keep, &*report, printer);
+    let prepare = move || match pipeline::check(&manifest, &*report)? {
+        Some(checked) => pack(checked, &parts, keep, &*report, printer),
+        None => Ok(None),
+    };
     tokio::task::spawn_blocking(prepare).await?
+}
+
+/// [`prepared`], and a connection, which is made while the functions are packed: looking for
+/// credentials and asking whose they are takes about as long. What is wrong with a package is told
+/// first.
+pub(crate) async fn prepared_and_connected(
+    (manifest, parts): (ManifestSettings, PartsSettings),
+    keep: Keep,
+    report: Arc<dyn Report>,
+    printer: Printer,
+) -> anyhow::Result<Option<(Prepared, Box<dyn Session>)>> {
+    let reported = Arc::clone(&report);
+    let check = move || pipeline::check(&manifest, &*reported);
+    let Some(checked) = tokio::task::spawn_blocking(check).await?? else {
+        return Ok(None);
+    };
+    let (cloud, access, place) = (
+        local::cloud(&checked)?,
+        access(&checked),
+        checked.place_name(),
+    );
+    let pack = move || pack(checked, &parts, keep, &*report, printer);
+    let packing = tokio::task::spawn_blocking(pack);
+    let (packed, session) = tokio::join!(packing, cloud.connect(&access));
+    let Some(prepared) = packed?? else {
+        return Ok(None);
+    };
+    let session = session.with_context(|| format!("cannot connect to {place}"))?;
+    Ok(Some((prepared, session)))
 }
 
 #[cfg(test)]

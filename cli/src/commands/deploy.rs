@@ -47,14 +47,14 @@ async fn now(
         ..
     } = settings;
     let environment = manifest.environment;
-    let prepared = deployment::prepared(
+    let prepared = deployment::prepared_and_connected(
         (manifest, parts),
         Keep::ForRollbacks,
         Arc::clone(&report),
         printer,
     )
     .await?;
-    let Some(prepared) = prepared else {
+    let Some((prepared, session)) = prepared else {
         return Ok(ExitStatus::InvalidManifest);
     };
     let Prepared {
@@ -62,7 +62,7 @@ async fn now(
         wanted,
         release,
     } = prepared;
-    let bench = Bench::connect(checked, environment, lock_timeout).await?;
+    let bench = Bench::new((checked, session), environment, lock_timeout).await?;
     let mut request = Request::deploy(wanted, release);
     request.drift = deployment::drift(keep_drift);
     let job = Job {

@@ -32,8 +32,9 @@ pub(crate) async fn plan(
         Some(_) => Keep::ForRollbacks,
         None => Keep::UntilTheNextBuild,
     };
-    let prepared = deployment::prepared(source, keep, Arc::clone(&report), printer).await?;
-    let Some(prepared) = prepared else {
+    let reported = Arc::clone(&report);
+    let prepared = deployment::prepared_and_connected(source, keep, reported, printer).await?;
+    let Some((prepared, session)) = prepared else {
         return Ok(ExitStatus::InvalidManifest);
     };
     let Prepared {
@@ -41,7 +42,7 @@ pub(crate) async fn plan(
         wanted,
         release,
     } = prepared;
-    let bench = Bench::connect(checked, environment, Duration::ZERO).await?;
+    let bench = Bench::new((checked, session), environment, Duration::ZERO).await?;
     let mut request = Request::deploy(wanted, release);
     request.drift = deployment::drift(settings.keep_drift);
     // Nothing is changed, so that Ctrl-C may end it at any time.

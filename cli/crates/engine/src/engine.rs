@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, select};
 use mlfn_core::{
     Basis, KindSpec, Plan, ProviderError, Purpose, Release, Resource, ServiceName, Session,
     StageName,
@@ -18,7 +18,7 @@ use crate::retry::{Policies, Retry};
 use crate::state::{
     Deployment, Document, Lease, Lock, LockPolicy, Locksmith, Owner, State, StateStore, Tag,
 };
-use crate::{Cancel, DriftPolicy, Event, Host, Question, diff, plan_file, state};
+use crate::{Cancel, DriftPolicy, Event, Host, Question, diff, files, plan_file, state};
 
 /// Everything that a deploy works with.
 pub struct Engine<'a> {
@@ -137,6 +137,7 @@ impl Engine<'_> {
             let (state, tag) = self.load().await?;
             self.check_fresh(plan, state.as_ref(), freshness).await?;
             self.tell(&Event::Planned(plan));
+            files::check(plan, &self.settings.root, &files::Digests::new())?;
             self.carry_out(plan, state, tag, lost).await
         })
         .await
@@ -146,8 +147,15 @@ impl Engine<'_> {
     pub async fn deploy(&self, request: &Request) -> Result<Outcome, EngineError> {
         self.locked(word(request.purpose), async |lost| {
             let (state, tag) = self.load().await?;
-            let plan = self.decide(request, state.as_ref()).await?;
+            let (root, known) = (&self.settings.root, state.as_ref());
+            let (plan, read) = join(
+                self.decide(request, known),
+                files::read_ahead(root, &request.wanted, known),
+            )
+            .await;
+            let plan = plan?;
             self.tell(&Event::Planned(&plan));
+            files::check(&plan, root, &read)?;
             self.carry_out(&plan, state, tag, lost).await
         })
         .await
@@ -225,7 +233,6 @@ impl Engine<'_> {
             self.settle(state, tag).await?;
             return Ok(Outcome::nothing());
         }
-        plan_file::check_files(plan, &self.settings.root)?;
         let state = state.unwrap_or_else(|| {
             let lineage = random_name(self.host);
             let provider = self.session.provider();

@@ -11,6 +11,7 @@
 //! - [`diff`] and `order`: pure; what to do, why, and in which order
 //! - `check`: what the engine asks of a provider's resources
 //! - `look`, `recover`: what there is, and what an interrupted run left
+//! - `files`: what will be sent is what was planned with
 //! - `apply`: the only writer; obeys the plan
 //! - [`retry`]: the only place that tries again
 //! - [`state`]: what was deployed; where that lies; who may write it
@@ -28,6 +29,7 @@ mod diff;
 mod engine;
 mod error;
 mod event;
+mod files;
 mod history;
 mod host;
 mod look;

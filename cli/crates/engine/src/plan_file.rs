@@ -1,14 +1,11 @@
 //! A plan as a file, to be read by somebody and applied later.
 
-use std::path::Path;
-
-use mlfn_core::{Action, Change, Digest, FileRef, Plan, Resource};
+use mlfn_core::{Action, Change, Plan, Resource};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::engine::basis;
 use crate::state::{Owner, State};
-use crate::{DriftPolicy, EngineError, Request};
+use crate::{DriftPolicy, Request};
 
 /// The version of the format that this code reads and writes.
 pub const FORMAT: u32 = 1;
@@ -187,64 +184,5 @@ fn past(action: Action) -> &'static str {
         Action::Adopt => "adopted",
         Action::Forget => "forgotten",
         Action::Release => "released",
-    }
-}
-
-/// Makes sure that every file that will be sent is the one that was planned with.
-pub(crate) fn check_files(plan: &Plan, root: &Path) -> Result<(), EngineError> {
-    for change in plan
-        .changes
-        .iter()
-        .filter(|change| change.action.is_mutating())
-    {
-        let sent = |field: &str| {
-            change.action != Action::Update || change.fields.iter().any(|c| c.field == field)
-        };
-        let mut files = Vec::new();
-        for (field, value) in change.wanted.iter().flat_map(|wanted| &wanted.fields) {
-            if sent(field) {
-                value.for_each_file(&mut |file| files.push(file));
-            }
-        }
-        files
-            .into_iter()
-            .try_for_each(|file| check_file(file, root))?;
-    }
-    Ok(())
-}
-
-fn check_file(file: &FileRef, root: &Path) -> Result<(), EngineError> {
-    let wrong = |why: String| EngineError::File {
-        path: file.path.clone(),
-        why,
-    };
-    let found = digest(&root.join(&file.path)).map_err(|error| wrong(error.to_string()))?;
-    if found == file.digest {
-        return Ok(());
-    }
-    Err(wrong(format!(
-        "its digest is {}, not {}",
-        found.short(),
-        file.digest.short()
-    )))
-}
-
-fn digest(path: &Path) -> std::io::Result<Digest> {
-    let mut hash = Sha256::new();
-    std::io::copy(&mut fs_err::File::open(path)?, &mut Hasher(&mut hash))?;
-    Ok(Digest::from_sha256(&hash.finalize()))
-}
-
-/// A hash as something that bytes are written to.
-struct Hasher<'a>(&'a mut Sha256);
-
-impl std::io::Write for Hasher<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }

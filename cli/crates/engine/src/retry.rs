@@ -42,13 +42,13 @@ impl Default for Policies {
                 tries: 10,
                 within: Duration::from_mins(3),
             },
-            // Each pause is a tenth longer than the one before, so that what is ready is seen soon
-            // after, however long it takes.
+            // Each pause is a twentieth longer than the one before, so that what is ready is seen soon
+            // after, however long it takes: a fortieth of that time later, on average.
             wait: Policy {
-                first: Duration::from_millis(50),
-                growth: 110,
+                first: Duration::from_millis(25),
+                growth: 105,
                 longest: Duration::from_secs(5),
-                tries: 200,
+                tries: 300,
                 within: Duration::from_mins(10),
             },
         }
