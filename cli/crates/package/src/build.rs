@@ -294,10 +294,10 @@ impl Job<'_> {
         Ok(files)
     }
 
-    /// That of the model's own file, which may be in the archive or not.
+    /// That of the model's own file, if it is not in the archive.
     fn model_digest(&self, memory: &mut Memory) -> Result<Digest, PackageError> {
-        let mut all = self.layout.entries().iter().chain(self.layout.left_out());
-        match all.find(|entry| entry.path == self.config.model) {
+        let mut left_out = self.layout.left_out().iter();
+        match left_out.find(|entry| entry.path == self.config.model) {
             Some(entry) => memory.digest(&entry.source),
             None => Ok(Digest::of(b"")),
         }
@@ -324,24 +324,24 @@ impl Job<'_> {
     }
 
     /// The digest of each part, without compressing anything.
-    fn digests(&self, memory: &mut Memory) -> Result<BTreeMap<PartKind, Digest>, PackageError> {
-        let digest = |entry: &Entry| {
-            let digest = memory.digest(&entry.source)?;
-            Ok((entry.clone(), digest))
+    fn digests<'a>(
+        &'a self,
+        memory: &mut Memory,
+    ) -> Result<BTreeMap<PartKind, Digest>, PackageError> {
+        let digest = |entry: &'a Entry| Ok((entry, memory.digest(&entry.source)?));
+        let entries = self.layout.entries().iter().map(digest);
+        let mut entries: Vec<(&Entry, Digest)> = entries.collect::<Result<_, PackageError>>()?;
+        let mut packed = entries.iter();
+        let model = match packed.find(|(entry, _)| entry.path == self.config.model) {
+            Some((_, digest)) => digest.clone(),
+            None => self.model_digest(memory)?,
         };
-        let mut entries = self
-            .layout
-            .entries()
-            .iter()
-            .map(digest)
-            .collect::<Result<Vec<_>, PackageError>>()?;
-        let model = self.model_digest(memory)?;
         let config = layout::config_entry(self.config.clone(), &model)?;
         let digest = config.source.digest().map_err(PackageError::Read)?;
-        entries.push((config, digest));
+        entries.push((&config, digest));
         entries.sort_by(|(a, _), (b, _)| layout::position(a).cmp(&layout::position(b)));
         Ok(part_digests(
-            entries.iter().map(|(entry, digest)| (entry, digest)),
+            entries.iter().map(|(entry, digest)| (*entry, digest)),
         ))
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mlfn_core::{ArchiveFormat, Digest, PartKind};
@@ -166,6 +167,8 @@ fn change_and_inode(_: &Metadata) -> (u64, u64) {
 pub(crate) struct Memory {
     path: PathBuf,
     files: BTreeMap<PathBuf, Memo>,
+    /// Of what is in memory, as long as this is: the shim has 5 MB.
+    held: Vec<(Arc<[u8]>, Digest)>,
     changed: bool,
 }
 
@@ -186,6 +189,7 @@ impl Memory {
         Self {
             path,
             files: files.unwrap_or_default(),
+            held: Vec::new(),
             changed: false,
         }
     }
@@ -193,8 +197,9 @@ impl Memory {
     /// The digest of `source`, from memory if the file is surely the same.
     pub(crate) fn digest(&mut self, source: &Source) -> Result<Digest, PackageError> {
         let read = || source.digest().map_err(PackageError::Read);
-        let Source::File(file) = source else {
-            return read();
+        let file = match source {
+            Source::File(file) => file,
+            Source::Bytes(bytes) => return self.hold(bytes, read),
         };
         let file = std::path::absolute(file).map_err(PackageError::Read)?;
         let stamp = Stamp::of(&fs_err::metadata(&file).map_err(PackageError::Read)?);
@@ -202,6 +207,20 @@ impl Memory {
             Some(memo) => Ok(memo.sha256.clone()),
             None => self.watch(file, read, Digest::clone),
         }
+    }
+
+    fn hold(
+        &mut self,
+        bytes: &Arc<[u8]>,
+        read: impl FnOnce() -> Result<Digest, PackageError>,
+    ) -> Result<Digest, PackageError> {
+        let mut held = self.held.iter();
+        if let Some((_, digest)) = held.find(|(held, _)| Arc::ptr_eq(held, bytes)) {
+            return Ok(digest.clone());
+        }
+        let digest = read()?;
+        self.held.push((Arc::clone(bytes), digest.clone()));
+        Ok(digest)
     }
 
     /// Packs `source`, and remembers its digest.
@@ -320,6 +339,7 @@ mod tests {
         Memory {
             path: folder.path().join("hashes.json"),
             files,
+            held: Vec::new(),
             changed: true,
         }
         .write()
@@ -351,6 +371,7 @@ mod tests {
         let memory = Memory {
             path: folder.path().join("hashes.json"),
             files: BTreeMap::from([(path, memo)]),
+            held: Vec::new(),
             changed: true,
         };
         memory.write().expect("writes");

@@ -55,7 +55,7 @@ impl Layout {
                 &contents.spec.shim,
                 EXECUTABLE,
                 PartKind::Shim,
-                Source::Bytes(contents.shim.to_vec()),
+                Source::Bytes(contents.shim.into()),
             ),
             entry(
                 model,
@@ -73,14 +73,14 @@ impl Layout {
             )
         }));
         entries.extend(external_data(contents.model));
-        let graph = contents.graph.map(Source::Bytes);
+        let graph = contents.graph.map(|graph| Source::Bytes(graph.into()));
         entries.extend(graph.map(|graph| entry(&graph_path(), READABLE, PartKind::Model, graph)));
         entries.extend(contents.spec.files.iter().map(|file| {
             entry(
                 &file.path,
                 READABLE,
                 PartKind::Config,
-                Source::Bytes(file.contents.clone().into_bytes()),
+                Source::Bytes(file.contents.as_bytes().into()),
             )
         }));
         check(&entries)?;
@@ -145,7 +145,7 @@ pub(crate) fn config_entry(mut config: ShimConfig, model: &Digest) -> Result<Ent
         CONFIG_FILE,
         READABLE,
         PartKind::Config,
-        Source::Bytes(text),
+        Source::Bytes(text.into()),
     ))
 }
 
@@ -255,7 +255,7 @@ mod tests {
     fn check_paths(paths: &[&str], expected: Result<(), &str>) {
         let entries: Vec<_> = paths
             .iter()
-            .map(|path| entry(path, READABLE, PartKind::Config, Source::Bytes(Vec::new())))
+            .map(|path| entry(path, READABLE, PartKind::Config, Source::Bytes([].into())))
             .collect();
         let found = check(&entries).map_err(|error| error.to_string());
         assert_eq!(

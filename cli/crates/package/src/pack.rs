@@ -10,6 +10,8 @@
 
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -38,6 +40,9 @@ const SAMPLED_FROM: usize = 4 * SAMPLE;
 /// The longest stored block that deflate has.
 const STORED: usize = 65_535;
 
+/// Compressed bytes of a package that stay in memory; a larger package pays for a file anyway.
+const IN_MEMORY: usize = 32 << 20;
+
 /// What stands before each stored block: its type, its length, the complement of its length.
 const STORED_HEADER: u64 = 5;
 
@@ -63,14 +68,30 @@ pub(crate) struct Packed {
 }
 
 /// A block of a file.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Piece {
     /// Bytes of the file.
     size: u64,
     /// CRC-32 of these bytes.
     crc: u32,
-    /// Where its compressed form is in the store; none if it is taken from the file as it is.
-    compressed: Option<Span>,
+    /// Where its compressed form is; none if it is taken from the file as it is.
+    compressed: Option<Place>,
+}
+
+/// Where a compressed block is.
+#[derive(Debug, Clone)]
+enum Place {
+    Memory(Arc<Vec<u8>>),
+    Store(Span),
+}
+
+impl Place {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Store(span) => span.length,
+        }
+    }
 }
 
 /// A piece of a [`Store`].
@@ -80,30 +101,43 @@ struct Span {
     length: u64,
 }
 
-/// A file for compressed blocks, in any order.
+/// For compressed blocks, in any order: the first ones stay in memory, the rest go to a file.
 #[derive(Debug)]
 pub(crate) struct Store {
     file: Mutex<std::fs::File>,
+    /// Bytes that may still stay in memory.
+    room: AtomicUsize,
 }
 
 impl Store {
-    /// A nameless file in `folder`: the system removes it, however this process ends.
+    /// With a nameless file in `folder`: the system removes it, however this process ends.
     pub(crate) fn temporary(folder: &Path) -> Result<Arc<Self>, PackageError> {
+        Self::with_room(IN_MEMORY, folder)
+    }
+
+    /// The same with so many bytes in memory.
+    pub(crate) fn with_room(room: usize, folder: &Path) -> Result<Arc<Self>, PackageError> {
         let file =
             tempfile::tempfile_in(folder).map_err(|error| PackageError::write(folder, error))?;
         Ok(Arc::new(Self {
             file: Mutex::new(file),
+            room: AtomicUsize::new(room),
         }))
     }
 
-    fn append(&self, bytes: &[u8]) -> io::Result<Span> {
+    fn keep(&self, bytes: Vec<u8>) -> io::Result<Place> {
+        let left = |room: usize| room.checked_sub(bytes.capacity());
+        let fits = self.room.fetch_update(Relaxed, Relaxed, left);
+        if fits.is_ok() {
+            return Ok(Place::Memory(Arc::new(bytes)));
+        }
         let mut file = lock(&self.file);
         let start = file.seek(SeekFrom::End(0))?;
-        file.write_all(bytes)?;
-        Ok(Span {
+        file.write_all(&bytes)?;
+        Ok(Place::Store(Span {
             start,
             length: bytes.len() as u64,
-        })
+        }))
     }
 
     fn copy(&self, span: Span, out: &mut impl Write) -> io::Result<()> {
@@ -115,7 +149,7 @@ impl Store {
 }
 
 impl Packed {
-    /// Compresses `source` on all cores; compressed blocks go to `store`.
+    /// Compresses `source` on all cores; `store` keeps compressed blocks.
     pub(crate) fn new(source: &Source, store: &Arc<Store>) -> Result<Self, PackageError> {
         let reader = source.open().map_err(PackageError::Read)?;
         let blocks = Blocks {
@@ -142,12 +176,13 @@ impl Packed {
         file: std::fs::File,
         span: (u64, u64),
     ) -> Self {
-        let compressed = Some(Span {
+        let compressed = Some(Place::Store(Span {
             start: span.0,
             length: span.1,
-        });
+        }));
         let store = Arc::new(Store {
             file: Mutex::new(file),
+            room: AtomicUsize::new(0),
         });
         Self::of_pieces(
             vec![Piece {
@@ -182,8 +217,8 @@ impl Packed {
 
     /// The bytes that [`Self::write_blocks`] writes.
     pub(crate) fn blocks_length(&self) -> u64 {
-        let length = |piece: &Piece| match piece.compressed {
-            Some(span) => span.length,
+        let length = |piece: &Piece| match &piece.compressed {
+            Some(place) => place.length(),
             None => piece.size + STORED_HEADER * piece.size.div_ceil(STORED as u64),
         };
         self.pieces.iter().map(length).sum()
@@ -217,14 +252,18 @@ impl Packed {
         let mut block = vec![0; BLOCK];
         let mut start = 0;
         for piece in &self.pieces {
-            if let Some(span) = piece.compressed {
-                self.store.copy(span, out).map_err(CopyError::Write)?;
-            } else {
-                reader
-                    .seek(SeekFrom::Start(start))
-                    .map_err(CopyError::Read)?;
-                plain(read_again(&mut reader, *piece, &mut block)?, out)
-                    .map_err(CopyError::Write)?;
+            match &piece.compressed {
+                Some(Place::Memory(bytes)) => out.write_all(bytes).map_err(CopyError::Write)?,
+                Some(Place::Store(span)) => {
+                    self.store.copy(*span, out).map_err(CopyError::Write)?;
+                }
+                None => {
+                    reader
+                        .seek(SeekFrom::Start(start))
+                        .map_err(CopyError::Read)?;
+                    plain(read_again(&mut reader, piece, &mut block)?, out)
+                        .map_err(CopyError::Write)?;
+                }
             }
             start += piece.size;
         }
@@ -297,7 +336,7 @@ fn compress_some(
             return Ok(pieces);
         };
         let compressed = deflate_if_it_pays(bytes)
-            .map(|compressed| store.append(&compressed))
+            .map(|compressed| store.keep(compressed))
             .transpose()
             .map_err(PackageError::Scratch)?;
         let (size, crc) = (bytes.len() as u64, crc32fast::hash(bytes));
@@ -361,7 +400,7 @@ pub(crate) fn write_stored(bytes: &[u8], out: &mut impl Write) -> io::Result<()>
 
 fn read_again<'b>(
     reader: &mut impl Read,
-    piece: Piece,
+    piece: &Piece,
     block: &'b mut [u8],
 ) -> Result<&'b [u8], CopyError> {
     let length = usize::try_from(piece.size)

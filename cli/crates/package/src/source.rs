@@ -2,6 +2,7 @@
 
 use std::io::{self, Cursor, Read, Seek};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use fs_err::File;
 use mlfn_core::{Digest, PartKind};
@@ -27,7 +28,7 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     /// From memory.
-    Bytes(Vec<u8>),
+    Bytes(Arc<[u8]>),
     /// From a file, which is never loaded as a whole.
     File(PathBuf),
 }
@@ -41,7 +42,7 @@ impl Source {
     /// Reads it from the beginning.
     pub(crate) fn open(&self) -> io::Result<Box<dyn Reader + '_>> {
         Ok(match self {
-            Self::Bytes(bytes) => Box::new(Cursor::new(bytes)),
+            Self::Bytes(bytes) => Box::new(Cursor::new(&**bytes)),
             Self::File(path) => Box::new(File::open(path)?),
         })
     }

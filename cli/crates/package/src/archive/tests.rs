@@ -23,8 +23,13 @@ struct Folder {
 
 impl Folder {
     fn new() -> Self {
+        Self::with_room(0)
+    }
+
+    /// With so many bytes of compressed blocks in memory.
+    fn with_room(room: usize) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let store = Store::temporary(folder.path()).expect("a file");
+        let store = Store::with_room(room, folder.path()).expect("a file");
         Self { folder, store }
     }
 
@@ -44,12 +49,12 @@ impl Folder {
     }
 
     fn text(&self, path: &str, text: &str) -> PackedEntry {
-        self.entry(path, Source::Bytes(text.as_bytes().to_vec()))
+        self.entry(path, Source::Bytes(text.as_bytes().into()))
     }
 
     /// So many MiB of zeros that exist only in compressed form.
     fn zeros(&self, path: &str, mib: u64) -> PackedEntry {
-        let source = Source::Bytes(vec![0; BLOCK]);
+        let source = Source::Bytes(vec![0; BLOCK].into());
         let one = Packed::new(&source, &self.store).expect("packs");
         let mut blocks = Vec::new();
         assert!(one.write_blocks(&source, &mut blocks).is_ok());
@@ -61,7 +66,7 @@ impl Folder {
         }
         let span = (0, blocks.len() as u64 * mib);
         let packed = Packed::joined(MIB * mib, crc.finalize(), Digest::of(b""), file, span);
-        let source = Source::Bytes(Vec::new());
+        let source = Source::Bytes([].into());
         let entry = Entry {
             path: path.to_owned(),
             mode: 0o644,
@@ -106,19 +111,26 @@ fn noise(length: usize) -> Vec<u8> {
 /// uploads again what did not change. Other bytes need another `PARAMETERS` in `pack.rs`.
 #[test]
 fn the_bytes_of_archives_are_pinned() {
-    let folder = Folder::new();
+    // Wherever compressed blocks are until all of them are there: in memory, in a file, or in both.
+    for room in [usize::MAX, 0, 2 << 20] {
+        check_pinned(room);
+    }
+}
+
+fn check_pinned(room: usize) {
+    let folder = Folder::with_room(room);
     let noise = noise(2_500_000);
-    let hexadecimal = noise
+    let hexadecimal: Vec<u8> = noise
         .iter()
         .flat_map(|byte| format!("{byte:02x}").into_bytes())
         .collect();
-    let quantised = noise.iter().map(|byte| byte & 0x7f).collect();
+    let quantised: Vec<u8> = noise.iter().map(|byte| byte & 0x7f).collect();
     let entries = [
         folder.text("bootstrap", &"a program, more or less\n".repeat(100_000)),
         folder.text("empty", ""),
-        folder.entry("weights", Source::Bytes(noise)),
-        folder.entry("hexadecimal", Source::Bytes(hexadecimal)),
-        folder.entry("quantised", Source::Bytes(quantised)),
+        folder.entry("weights", Source::Bytes(noise.into())),
+        folder.entry("hexadecimal", Source::Bytes(hexadecimal.into())),
+        folder.entry("quantised", Source::Bytes(quantised.into())),
     ];
     let digest = |format| {
         let path = folder.path("archive");
