@@ -13,7 +13,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tempfile::NamedTempFile;
+use tempfile::TempDir;
 
 pub use aws::{Ministack, Moto};
 pub use azurite::Azurite;
@@ -33,9 +33,14 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Nobody tells when a foreign process is ready or over, so that it has to be looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Becomes the program in its arguments, and leaves a process behind that kills the whole group
-/// when the standard input ends: when the test's process is gone, even if that was killed.
-const LEASH: &str = r#"exec 3<&0; (read -r _ <&3; kill -KILL 0) & exec "$@" 3<&- </dev/null"#;
+/// Becomes the program in its arguments, and leaves a process behind that takes away its files and
+/// kills the whole group when the standard input ends: when the test's process is gone, even if that
+/// was killed.
+const LEASH: &str =
+    r#"exec 3<&0; (read -r _ <&3; rm -rf "$TMPDIR"; kill -KILL 0) & exec "$@" 3<&- </dev/null"#;
+
+/// The file of [`Server::output`].
+const OUTPUT: &str = "output";
 
 /// When a server is ready.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +58,8 @@ pub enum Ready {
 pub struct Server {
     child: Child,
     group: Pid,
-    output: NamedTempFile,
+    /// Its temporary files, and what it has written to its standard output.
+    files: TempDir,
     /// Where it listens.
     pub port: u16,
 }
@@ -84,10 +90,12 @@ impl Server {
     }
 
     fn start_on(command: &mut Command, port: u16, ready: Ready) -> Result<Self, String> {
-        let output = NamedTempFile::new().expect("makes a file");
+        let files = TempDir::new().expect("makes a folder");
         // One and the same, as each would overwrite what another has written at its own position.
-        let file = output.reopen().expect("opens the file again");
+        let file = fs_err::File::create(files.path().join(OUTPUT)).expect("makes a file");
+        let file = file.into_file();
         let child = command
+            .env("TMPDIR", files.path())
             .stdin(Stdio::piped())
             .stdout(file.try_clone().expect("is open"))
             .stderr(file)
@@ -98,7 +106,7 @@ impl Server {
         let mut server = Self {
             child,
             group,
-            output,
+            files,
             port,
         };
         server.until(ready)?;
@@ -154,7 +162,7 @@ impl Server {
     ///
     /// If that cannot be read.
     pub fn output(&self) -> String {
-        let bytes = fs_err::read(self.output.path()).expect("reads");
+        let bytes = fs_err::read(self.files.path().join(OUTPUT)).expect("reads");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 

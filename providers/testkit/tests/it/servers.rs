@@ -1,6 +1,7 @@
 //! The programs of others start, answer, and end with us.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -52,33 +53,53 @@ fn azurite_answers_and_asks_for_a_signature() {
     assert_eq!(status, 403, "{}", server.output());
 }
 
-/// A server with a process below it, as ministack with its functions; it prints both ids.
-const FAMILY: &str = "import http.server, os, subprocess, sys\n\
+/// A server with a process below it and a temporary file, as ministack with its functions; it prints
+/// both ids and the file.
+const FAMILY: &str = "import http.server, os, subprocess, sys, tempfile\n\
     child = subprocess.Popen(['sleep', '1000'])\n\
-    print(os.getpid(), child.pid, flush=True)\n\
+    file = tempfile.mkstemp()[1]\n\
+    print(os.getpid(), child.pid, file, flush=True)\n\
     http.server.test(bind='127.0.0.1', port=int(sys.argv[1]))";
 
-fn ids(output: &str) -> Vec<u32> {
-    let line = output.lines().next().expect("has said its ids");
-    line.split(' ')
-        .map(|id| id.parse().expect("is an id"))
-        .collect()
+/// What a family has said of itself.
+#[derive(Debug)]
+struct Family {
+    ids: [u32; 2],
+    file: PathBuf,
 }
 
-/// The kernel ends processes in its own time.
-#[track_caller]
-fn assert_ended(ids: &[u32]) {
-    let start = Instant::now();
-    let stat = |id: &u32| fs_err::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    let is_alive = |id: &u32| !stat(id).is_empty() && !stat(id).contains(") Z ");
-    while ids.iter().any(is_alive) {
-        assert!(start.elapsed() < Duration::from_secs(20), "{ids:?} live on");
-        std::thread::yield_now();
+impl Family {
+    fn of(output: &str) -> Self {
+        let line = output.lines().next().expect("has said who it is");
+        let [parent, child, file] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        Self {
+            ids: [parent, child].map(|id| id.parse().expect("is an id")),
+            file: file.into(),
+        }
+    }
+
+    fn lives(&self) -> bool {
+        let stat = |id: &u32| fs_err::read_to_string(format!("/proc/{id}/stat"));
+        let is_alive = |id| stat(id).is_ok_and(|stat| !stat.contains(") Z "));
+        self.ids.iter().any(is_alive) || self.file.parent().expect("is in a folder").exists()
+    }
+
+    /// The kernel ends processes in its own time.
+    #[track_caller]
+    fn assert_gone(&self) {
+        let start = Instant::now();
+        while self.lives() {
+            let is_early = start.elapsed() < Duration::from_secs(20);
+            assert!(is_early, "{self:?} leaves something");
+            std::thread::yield_now();
+        }
     }
 }
 
 #[test]
-fn a_server_ends_with_all_of_its_processes() {
+fn a_server_ends_with_all_of_its_processes_and_files() {
     let server = Server::start(
         interpreter(),
         Ready::Listening,
@@ -86,10 +107,11 @@ fn a_server_ends_with_all_of_its_processes() {
             command.args(["-c", FAMILY, &port.to_string()]);
         },
     );
-    let ids = ids(&server.output());
-    assert_eq!(ids[0], server.id(), "nothing stands between");
+    let family = Family::of(&server.output());
+    assert_eq!(family.ids[0], server.id(), "nothing stands between");
+    assert!(family.lives());
     drop(server);
-    assert_ended(&ids);
+    family.assert_gone();
 }
 
 #[test]
@@ -109,5 +131,5 @@ fn a_server_ends_even_if_its_owner_is_killed() {
         .expect("speaks");
     owner.kill().expect("runs");
     owner.wait().expect("ends");
-    assert_ended(&ids(&said));
+    Family::of(&said).assert_gone();
 }
