@@ -88,7 +88,7 @@ fn kept(artifact: &Artifact, checked: &Checked) -> io::Result<PathBuf> {
     let end = artifact.format.extension();
     let name = format!("{}.{}.{end}", artifact.function, artifact.digest.short());
     let path = folder.join(name);
-    copy(&artifact.path, &path)?;
+    link(&artifact.path, &path)?;
     Ok(path)
 }
 
@@ -98,12 +98,20 @@ fn kept_layer(layer: &Layer, checked: &Checked) -> io::Result<PathBuf> {
     fs_err::create_dir_all(&folder)?;
     // Functions have no dots in their names, and their archives have two.
     let path = folder.join(format!("layer-{}.zip", layer.digest.short()));
-    copy(&layer.path, &path)?;
+    link(&layer.path, &path)?;
     Ok(path)
 }
 
-/// A copy, whole or not at all. Not a link: a link changes the times of the original, by which the
-/// next build sees that there is nothing to do. Disks that can share the bytes do.
+/// An archive under another name. Archives are replaced and not changed, so that both names may have the
+/// same bytes, where disks can do that.
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    if to.exists() || mlfn_package::link(from, to).is_ok() {
+        return Ok(());
+    }
+    copy(from, to)
+}
+
+/// A copy, whole or not at all.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     if to.exists() {
         return Ok(());

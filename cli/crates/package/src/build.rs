@@ -146,6 +146,15 @@ pub fn remove_leftovers(output: &Path) {
     }
 }
 
+/// Gives an archive that [`build`] made another name on the same disk, under which it stays when the
+/// next build puts another one in its place. Not all file systems can do that.
+pub fn link(archive: &Path, to: &Path) -> Result<(), PackageError> {
+    let folder = archive.parent().unwrap_or(Path::new("."));
+    let failed = |error| PackageError::write(folder, error);
+    let _lock = lock(folder).map_err(failed)?;
+    Index::link(archive, to)
+}
+
 fn check_binaries(
     spec: &PackageSpec,
     options: &BuildOptions<'_>,

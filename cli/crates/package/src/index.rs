@@ -67,14 +67,28 @@ impl Index {
         })
     }
 
-    /// That of `archive`, if the archive is still what it describes.
+    /// That of `archive`, if the archive is still what it describes, and of this format.
     pub(crate) fn read(archive: &Path, format: ArchiveFormat) -> Option<Self> {
+        Self::of(archive).filter(|index| index.format == format)
+    }
+
+    fn of(archive: &Path) -> Option<Self> {
         let text = fs_err::read(path(archive)).ok()?;
         let index: Self = serde_json::from_slice(&text).ok()?;
-        let same =
-            index.version == FORMAT && index.parameters == PARAMETERS && index.format == format;
+        let same = index.version == FORMAT && index.parameters == PARAMETERS;
         let stamp = Stamp::at(archive)?;
         (same && index.stamp == stamp).then_some(index)
+    }
+
+    /// Gives `archive` the name `to`, too. That changes its times, and so what is beside it.
+    pub(crate) fn link(archive: &Path, to: &Path) -> Result<(), PackageError> {
+        let index = Self::of(archive);
+        let failed = |error| PackageError::write(to, error);
+        fs_err::hard_link(archive, to).map_err(failed)?;
+        match (index, Stamp::at(archive)) {
+            (Some(index), Some(stamp)) => Self { stamp, ..index }.write(archive),
+            _ => Ok(()),
+        }
     }
 
     /// Puts it beside `archive`.

@@ -25,7 +25,7 @@ mod pack;
 mod source;
 mod unpack;
 
-pub use build::{BuildOptions, Built, Formats, build, remove_leftovers};
+pub use build::{BuildOptions, Built, Formats, build, link, remove_leftovers};
 pub use elf::Finding;
 pub use error::PackageError;
 pub use limits::{RouteRow, Row, Table, table};

@@ -1,16 +1,16 @@
 //! Archives: the same bytes for the same entries, on any machine.
 
+mod hash;
 mod targz;
 mod zip;
 
-use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use mlfn_core::{ArchiveFormat, Digest};
-use sha2::{Digest as _, Sha256};
 use tempfile::Builder;
 
+use self::hash::HashWriter;
 use crate::PackageError;
 use crate::pack::{CopyError, Packed};
 use crate::source::Entry;
@@ -39,15 +39,15 @@ pub(crate) fn write(
     entries: &[PackedEntry],
 ) -> Result<Written, PackageError> {
     write_atomically(path, |file| {
-        let mut out = HashWriter::new(BufWriter::with_capacity(1 << 17, file));
+        let mut out = HashWriter::new(file);
         let sizes = match format {
             ArchiveFormat::Zip => zip::write(&mut out, entries),
             ArchiveFormat::TarGz => targz::write(&mut out, entries),
         }
         .map_err(|error| error.at(path))?;
-        out.flush()
-            .map_err(|error| PackageError::write(path, error))?;
-        let (digest, size) = out.finish();
+        let size = out.size();
+        let digest = out.finish();
+        let digest = digest.map_err(|error| PackageError::write(path, error))?;
         Ok(Written {
             digest,
             size,
@@ -126,45 +126,6 @@ fn of(entry: &Entry) -> impl Fn(CopyError) -> EntryError + '_ {
     |error| EntryError {
         entry: entry.path.clone(),
         error,
-    }
-}
-
-/// Counts and hashes what passes through.
-pub(crate) struct HashWriter<W> {
-    inner: W,
-    hash: Sha256,
-    size: u64,
-}
-
-impl<W> HashWriter<W> {
-    fn new(inner: W) -> Self {
-        Self {
-            inner,
-            hash: Sha256::new(),
-            size: 0,
-        }
-    }
-
-    /// Bytes so far.
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn finish(self) -> (Digest, u64) {
-        (Digest::from_sha256(&self.hash.finalize()), self.size)
-    }
-}
-
-impl<W: Write> Write for HashWriter<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.hash.update(bytes.get(..written).unwrap_or_default());
-        self.size += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
     }
 }
 

@@ -8,7 +8,8 @@ use std::io::{self, Write};
 use crc32fast::Hasher;
 use tar::{Builder, EntryType, Header};
 
-use super::{EntryError, HashWriter, PackedEntry, of};
+use super::hash::HashWriter;
+use super::{EntryError, PackedEntry, of};
 use crate::pack::{CopyError, END, Packed, write_stored};
 use crate::source::Entry;
 

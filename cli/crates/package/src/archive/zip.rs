@@ -6,7 +6,8 @@
 
 use std::io::Write;
 
-use super::{EntryError, HashWriter, PackedEntry, of};
+use super::hash::HashWriter;
+use super::{EntryError, PackedEntry, of};
 use crate::pack::{CopyError, END, Packed};
 use crate::source::Entry;
 

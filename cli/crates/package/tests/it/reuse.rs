@@ -106,6 +106,24 @@ fn an_archive_that_is_not_what_was_written_is_built_again() {
 }
 
 #[test]
+fn an_archive_with_another_name_is_not_built_again_and_stays_under_it() {
+    let project = Project::new(&["w.bin"]);
+    project.write("w.bin", b"weights");
+    let first = project.build();
+    let archive = &first.artifacts.first().expect("two archives").path;
+    let kept = project.path("kept");
+    mlfn_package::link(archive, &kept).expect("links");
+    assert!(!project.build().fresh);
+    let before = fs_err::read(&kept).expect("reads");
+    project.write("w.bin", b"Weights");
+    assert!(project.build().fresh);
+    assert_eq!(fs_err::read(&kept).expect("reads"), before);
+    assert_ne!(fs_err::read(archive).expect("reads"), before);
+    mlfn_package::link(archive, &kept).expect_err("there is one");
+    assert!(!project.build().fresh);
+}
+
+#[test]
 fn stages_do_not_share_an_archive() {
     let mut project = Project::new(&[]);
     project.formats = Formats::Deployed;
