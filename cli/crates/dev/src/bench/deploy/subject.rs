@@ -154,7 +154,7 @@ fn model(seed: u64) -> Vec<u8> {
     [number(1, 8), field(7, &graph.concat()), field(8, &opset)].concat()
 }
 
-/// Small numbers that no archive makes shorter.
+/// Small numbers at random, of which archives save a ninth.
 fn random(seed: u64) -> Vec<u8> {
     let mut state = seed;
     let mut next = || {
