@@ -82,7 +82,7 @@ impl LogFile {
             return Ok(());
         }
         if let Some(folder) = self.path.parent() {
-            fs_err::create_dir_all(folder)?;
+            make(folder)?;
         }
         if fs_err::metadata(&self.path).is_ok_and(|file| file.len() > MAX_FILE) {
             fs_err::rename(&self.path, older(&self.path))?;
@@ -97,6 +97,14 @@ impl Drop for LogFile {
     fn drop(&mut self) {
         // The last lines; there is nobody left to hear of an error.
         let _ = self.write();
+    }
+}
+
+/// Makes a folder in one that there is. Who has taken that away wants no log in its place.
+fn make(folder: &Path) -> io::Result<()> {
+    match fs_err::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
     }
 }
 
