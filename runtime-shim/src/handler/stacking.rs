@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use mlfn_shim_contract::{Batching, ShimConfig};
+use mlfn_shim_contract::ShimConfig;
 
 use super::likeness::Likeness;
 use super::lone::Lone;
@@ -69,7 +69,7 @@ impl Stacking {
     /// Of a model about which nothing is known yet.
     pub(super) fn new(config: &ShimConfig) -> Self {
         let batching = config.batching.as_ref();
-        let is_exact = batching.is_none_or(|batching: &Batching| batching.exact);
+        let is_exact = batching.is_none_or(|batching| batching.exact);
         let least = if is_exact {
             Likeness::Bits
         } else {
